@@ -1,0 +1,23 @@
+"""The arrays that travel between the parts of the library: frozen and validated once.
+
+Rows of a *feature matrix* are responses. Everything else refers to responses by row, so a
+pool with millions of candidate pairs costs two integers a pair.
+"""
+
+from learning.data._comparisons import LEFT, RIGHT, TIE, UNKNOWN_STRENGTH, Comparisons
+from learning.data._pool import Pool
+from learning.data._posterior import Posterior, moderate
+from learning.data._selection import Context, Selection
+
+__all__ = [
+    "LEFT",
+    "RIGHT",
+    "TIE",
+    "UNKNOWN_STRENGTH",
+    "Comparisons",
+    "Context",
+    "Pool",
+    "Posterior",
+    "Selection",
+    "moderate",
+]

@@ -1,0 +1,27 @@
+"""Heads: what is trained on features. One file a head, one interface, one registry."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Final
+
+from learning.errors import ConfigError
+from learning.heads.base import Head
+from learning.heads.linear_bt import LinearBT, update
+
+HEADS: Final[Mapping[str, Callable[[], Head]]] = {"linear_bt": LinearBT}
+DEFAULT_HEAD: Final = "linear_bt"
+
+
+def get(name: str = DEFAULT_HEAD) -> Head:
+    """Return a head with its default options.
+
+    Raises:
+        ConfigError: there is no head of that name.
+    """
+    if name not in HEADS:
+        raise ConfigError(f"unknown head {name!r}; there are {', '.join(sorted(HEADS))}")
+    return HEADS[name]()
+
+
+__all__ = ["DEFAULT_HEAD", "HEADS", "Head", "LinearBT", "get", "update"]

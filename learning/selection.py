@@ -1,0 +1,187 @@
+"""Composing a batch from its arms: policy, random control and holdout.
+
+The random arm is drawn first, from everything that may be asked, so that it is a simple
+random sample of the pool whatever the policy likes; the policy chooses from what is left.
+The order of publication is shuffled: nobody can tell arms apart by when they come.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final, Literal, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from learning import acquisition
+from learning.data import Context, Pool, Posterior, Selection
+from learning.errors import ConfigError
+
+Arm: TypeAlias = Literal["policy", "random", "holdout"]
+
+MIN_COMPARISONS: Final = 16  # a policy that has seen less chases noise
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """One query to publish.
+
+    Attributes:
+        pair: Index into the pool, or into the holdout pool if ``arm`` is ``holdout``.
+        arm: Why it is in the batch.
+        score: What the policy gave it when it was picked; ``None`` in the other arms.
+        propensity: Probability with which its arm chose it, given the state: ``k / N`` for
+            ``k`` random draws from the ``N`` pairs that may be asked, likewise in the holdout,
+            and 1 for a deterministic policy.
+    """
+
+    pair: int
+    arm: Arm
+    score: float | None
+    propensity: float
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """The choices in the order in which they are to be published, with facts for the log."""
+
+    choices: tuple[Choice, ...]
+    info: Mapping[str, Any] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return len(self.choices)
+
+    def __iter__(self) -> Iterator[Choice]:
+        return iter(self.choices)
+
+
+def compose_batch(
+    pool: Pool,
+    holdout_pool: Pool | None,
+    posterior: Posterior | None,
+    context: Context,
+    *,
+    batch: int,
+    random_share: float,
+    holdout_share: float,
+    method: str,
+    config: Mapping[str, Any] | None = None,
+    rng: np.random.Generator,
+) -> Batch:
+    """Choose the next queries.
+
+    Args:
+        pool: Candidate pairs for training.
+        holdout_pool: Candidate pairs of the prompts reserved for testing, if any.
+        posterior: The fitted head. Without one, or with fewer than ``MIN_COMPARISONS``
+            comparisons, the policy's share is drawn at random; ``info["fallback"]`` says why.
+        context: Where the campaign stands.
+        batch: How many queries; fewer come back if fewer pairs may be asked.
+        random_share: Part of the batch drawn at random, in [0, 1].
+        holdout_share: Part of the batch from the holdout pool; both shares at most 1 together.
+        method: Acquisition function of the policy arm.
+        config: Its options.
+        rng: Draws, tie-breaks and the order.
+
+    Raises:
+        ConfigError: a share, the method or an option is not valid.
+    """
+    _check(batch, random_share, holdout_share)
+    chosen = acquisition.get(method)
+    options = chosen.parse_config(config)
+    spare = int(holdout_pool.eligible.sum()) if holdout_pool is not None else 0
+    shares = {"holdout": holdout_share, "random": random_share}
+    counts = allot(batch, shares, train=int(pool.eligible.sum()), holdout=spare)
+    info: dict[str, Any] = {"method": method}
+    if reason := _not_ready(posterior):
+        info["fallback"] = reason
+        counts = {**counts, "random": counts["random"] + counts["policy"], "policy": 0}
+
+    choices = _uniform("random", pool, counts["random"], rng)
+    if holdout_pool is not None:
+        choices += _uniform("holdout", holdout_pool, counts["holdout"], rng)
+    if posterior is not None and counts["policy"]:
+        left = pool.eligible.copy()
+        left[[choice.pair for choice in choices if choice.arm == "random"]] = False
+        selection = chosen.select(
+            pool.with_eligible(left), posterior, context, counts["policy"], rng=rng, config=options
+        )
+        info["selection"] = dict(selection.info)
+        choices += _by_policy(selection)
+    info["counts"] = counts
+    order = rng.permutation(len(choices))
+    return Batch(choices=tuple(choices[i] for i in order), info=info)
+
+
+def allot(batch: int, shares: Mapping[str, float], *, train: int, holdout: int) -> dict[str, int]:
+    """Split a batch over the arms; the numbers add up to ``min(batch, train + holdout)``.
+
+    Shares are rounded by largest remainder, and an equal remainder goes to the control arms
+    first, so that small batches do not starve them. What one side cannot fill the other one
+    takes over.
+
+    Args:
+        batch: Queries wanted.
+        shares: Of ``holdout`` and ``random``; the policy has the rest.
+        train: Pairs that may be asked for training.
+        holdout: Pairs that may be asked for testing.
+    """
+    policy = max(0.0, 1.0 - shares["holdout"] - shares["random"])
+    wanted = round_shares(batch, [shares["holdout"], shares["random"], policy])
+    for_test = min(wanted[0], holdout)
+    for_training = min(batch - for_test, train)
+    if shares["holdout"] > 0:  # a campaign without a holdout share never touches the holdout
+        for_test = min(batch - for_training, holdout)
+    if (for_test, for_training) == (wanted[0], batch - wanted[0]):
+        return {"holdout": wanted[0], "random": wanted[1], "policy": wanted[2]}
+    rest = shares["random"] + policy
+    at_random, by_policy = round_shares(
+        for_training, [shares["random"] / rest, policy / rest] if rest > 0 else [1.0, 0.0]
+    )
+    return {"holdout": for_test, "random": at_random, "policy": by_policy}
+
+
+def round_shares(total: int, shares: list[float]) -> list[int]:
+    """Round ``total * shares`` to whole numbers with the same sum; earlier wins a draw."""
+    # Floats such as 0.1 + 0.2 must not push an exact share over or under a whole number.
+    exact = np.round(np.array(shares) * total, 9)
+    counts = np.floor(exact).astype(np.int64)
+    order = np.argsort(-(exact - counts), kind="stable")
+    counts[order[: total - int(counts.sum())]] += 1
+    return [int(count) for count in counts]
+
+
+def _uniform(arm: Arm, pool: Pool, k: int, rng: np.random.Generator) -> list[Choice]:
+    candidates = pool.candidates
+    picked: NDArray[np.int64] = rng.choice(candidates, size=k, replace=False)
+    return [Choice(int(pair), arm, None, k / len(candidates)) for pair in picked]
+
+
+def _by_policy(selection: Selection) -> list[Choice]:
+    propensity = selection.propensity
+    if propensity is None:
+        propensity = np.ones(len(selection))
+    return [
+        Choice(int(pair), "policy", float(gain), float(chance))
+        for pair, gain, chance in zip(selection.indices, selection.gain, propensity, strict=True)
+    ]
+
+
+def _not_ready(posterior: Posterior | None) -> str | None:
+    if posterior is None:
+        return "no head has been fitted yet"
+    if posterior.n_comparisons < MIN_COMPARISONS:
+        seen = posterior.n_comparisons
+        return f"the head has seen {seen} comparisons, fewer than {MIN_COMPARISONS}"
+    return None
+
+
+def _check(batch: int, random_share: float, holdout_share: float) -> None:
+    if batch < 0:
+        raise ConfigError(f"batch must be at least 0, got {batch}")
+    for name, share in (("random_share", random_share), ("holdout_share", holdout_share)):
+        if not 0.0 <= share <= 1.0:
+            raise ConfigError(f"{name} must lie between 0 and 1, got {share}")
+    if random_share + holdout_share > 1.0 + 1e-9:
+        raise ConfigError(f"shares add up to {random_share + holdout_share}, more than 1")
