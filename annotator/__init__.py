@@ -1,0 +1,1 @@
+"""The web side: people, campaigns, queries, annotations."""

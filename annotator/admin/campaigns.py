@@ -1,0 +1,268 @@
+"""Creating a campaign, importing by upload, starting, pausing, staffing."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django import forms
+from django.contrib import admin, messages
+from django.core.exceptions import PermissionDenied
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.shortcuts import get_object_or_404, render
+from django.urls import URLPattern, path, reverse
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
+from annotator.catalogue import acquisition_choices
+from annotator.errors import ImportRejected, TiebreakError
+from annotator.models import Campaign, Guidelines, Membership
+from annotator.services import campaigns, rounds
+from annotator.services.imports import ImportOptions, import_items
+from annotator.services.uploads import check_upload
+
+State = Campaign.State
+
+
+class CampaignForm(forms.ModelForm):
+    """The campaign with the next version of its guidelines."""
+
+    acquisition = forms.ChoiceField(choices=acquisition_choices, help_text="See the documentation.")
+    guidelines_text = forms.CharField(
+        label="Guidelines",
+        widget=forms.Textarea(attrs={"rows": 14, "cols": 80}),
+        required=False,
+        help_text="Markdown. A change becomes a new version, which annotators read before they "
+        "go on.",
+    )
+
+    class Meta:
+        model = Campaign
+        exclude = ["state", "created_by"]  # the state changes by buttons
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        newest = self.instance.guidelines.first() if self.instance.pk else None
+        self.newest_text = newest.text if newest else ""
+        self.fields["guidelines_text"].initial = self.newest_text
+
+
+class ImportForm(forms.Form):
+    """Upload of a native file."""
+
+    file = forms.FileField(help_text="JSON Lines (native schema), plain or gzipped.")
+    keep_good = forms.BooleanField(
+        required=False, help_text="Store the good rows even when others are bad."
+    )
+    history = forms.BooleanField(
+        required=False, label="Record annotations", help_text="Also those found in the file."
+    )
+    strength_max = forms.FloatField(
+        required=False,
+        min_value=0.001,
+        help_text="Strength that means “much better” in this file; empty: do not learn strengths.",
+    )
+
+
+class MembershipInline(admin.TabularInline):
+    """Who may do what."""
+
+    model = Membership
+    extra = 1
+    autocomplete_fields = ["user"]
+
+
+@admin.register(Campaign)
+class CampaignAdmin(admin.ModelAdmin):
+    """The researcher's desk."""
+
+    form = CampaignForm
+    inlines = [MembershipInline]
+    list_display = ["name", "slug", "state", "acquisition", "created_at", "progress_link"]
+    list_filter = ["state"]
+    search_fields = ["name", "slug"]
+    prepopulated_fields = {"slug": ["name"]}
+    change_form_template = "admin/annotator/campaign/change_form.html"
+    fieldsets = [
+        (None, {"fields": ["name", "slug", "description", "guidelines_text"]}),
+        ("Questions", {"fields": ["form", "candidates", "overlap", "lease_minutes"]}),
+        (
+            "Choosing",
+            {
+                "fields": [
+                    "acquisition",
+                    "acquisition_config",
+                    "encoder",
+                    "batch_size",
+                    "labels_per_round",
+                    "queue_low",
+                    "random_share",
+                    "holdout_share",
+                    "holdout_prompts",
+                    "seed",
+                ]
+            },
+        ),
+    ]
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Campaign]:
+        """Only campaigns that this person steers."""
+        return super().get_queryset(request).steered_by(request.user)
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Campaign | None = None) -> list[str]:
+        """What a started campaign may not change: its pool, its seed, its holdout."""
+        fixed = ["slug", "form", "candidates", "seed", "holdout_prompts", "overlap"]
+        return fixed if obj is not None and obj.state != State.DRAFT else []
+
+    def get_prepopulated_fields(
+        self, request: HttpRequest, obj: Campaign | None = None
+    ) -> dict[str, list[str]]:
+        """The slug is suggested while it can still be chosen."""
+        return {} if obj is not None else self.prepopulated_fields
+
+    def has_delete_permission(self, request: HttpRequest, obj: Campaign | None = None) -> bool:
+        """A campaign with answers stays: what people answered is never deleted."""
+        allowed = super().has_delete_permission(request, obj)
+        return allowed and obj is not None and not obj.annotations.exists()
+
+    def save_model(
+        self, request: HttpRequest, obj: Campaign, form: CampaignForm, change: bool
+    ) -> None:
+        """Store, make the creator the owner, publish changed guidelines."""
+        if not change:
+            obj.created_by = request.user
+        super().save_model(request, obj, form, change)
+        text = form.cleaned_data.get("guidelines_text", "")
+        if text.strip() and text.strip() != form.newest_text.strip():
+            campaigns.publish_guidelines(campaign=obj, text=text)
+
+    def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
+        """The creator owns the campaign unless they chose somebody else."""
+        super().save_related(request, form, formsets, change)
+        campaign = form.instance
+        if not change and not campaign.memberships.filter(user=request.user).exists():
+            campaigns.add_member(campaign=campaign, user=request.user, role=Membership.Role.OWNER)
+
+    @admin.display(description="progress")
+    def progress_link(self, campaign: Campaign) -> SafeString:
+        """To the first page of the campaign."""
+        return format_html('<a href="{}">figures</a>', reverse("progress", args=[campaign.slug]))
+
+    def get_urls(self) -> list[URLPattern]:
+        """Two more pages: import, and the buttons."""
+        wrap = self.admin_site.admin_view
+        return [
+            path("<int:pk>/import/", wrap(self.import_view), name="campaign_import"),
+            path("<int:pk>/do/<str:what>/", wrap(self.do_view), name="campaign_do"),
+            *super().get_urls(),
+        ]
+
+    def _fetch(self, request: HttpRequest, pk: int) -> Campaign:
+        campaign = get_object_or_404(self.get_queryset(request), pk=pk)
+        if not self.has_change_permission(request, campaign):
+            raise PermissionDenied
+        return campaign
+
+    def do_view(self, request: HttpRequest, pk: int, what: str) -> HttpResponse:
+        """Start, pause, resume, finish, or ask for a round. POST only: it changes things."""
+        campaign = self._fetch(request, pk)
+        back = HttpResponseRedirect(reverse("admin:annotator_campaign_change", args=[pk]))
+        if request.method != "POST" or what not in BUTTONS:
+            return back
+        try:
+            messages.success(request, BUTTONS[what](campaign))
+        except TiebreakError as error:
+            messages.error(request, str(error))
+        return back
+
+    def import_view(self, request: HttpRequest, pk: int) -> HttpResponse:
+        """Upload a file; every bad row is named on the page, and nothing is half stored."""
+        campaign = self._fetch(request, pk)
+        form = ImportForm(request.POST or None, request.FILES or None)
+        problems, total = (), 0
+        if request.method == "POST" and form.is_valid():
+            try:
+                check_upload(form.cleaned_data["file"])
+                report = import_items(
+                    campaign=campaign,
+                    stream=form.cleaned_data["file"].file,
+                    options=ImportOptions(
+                        keep_good=form.cleaned_data["keep_good"],
+                        history=form.cleaned_data["history"],
+                        strength_max=form.cleaned_data["strength_max"],
+                    ),
+                )
+            except ImportRejected as error:
+                problems, total = error.problems, error.total
+            except TiebreakError as error:
+                form.add_error("file", str(error))
+            else:
+                problems, total = report.problems, report.rejected
+                messages.success(request, str(report))
+                if not problems:
+                    return HttpResponseRedirect(
+                        reverse("admin:annotator_campaign_change", args=[pk])
+                    )
+        context = {
+            **self.admin_site.each_context(request),
+            "title": f"Import into {campaign}",
+            "campaign": campaign,
+            "opts": self.opts,
+            "form": form,
+            "problems": problems,
+            "total": total,
+        }
+        return render(request, "admin/annotator/campaign/import.html", context)
+
+
+def _start(campaign: Campaign) -> str:
+    campaigns.start_campaign(campaign=campaign)
+    held = campaign.prompts.filter(is_holdout=True).count()
+    return f"Started: {held} prompts are reserved for testing, and the first round is under way."
+
+
+def _pause(campaign: Campaign) -> str:
+    campaigns.set_state(campaign=campaign, state=State.PAUSED)
+    return "Paused. Answers under way are still accepted."
+
+
+def _resume(campaign: Campaign) -> str:
+    campaigns.set_state(campaign=campaign, state=State.RUNNING)
+    return "Running again."
+
+
+def _finish(campaign: Campaign) -> str:
+    campaigns.set_state(campaign=campaign, state=State.FINISHED)
+    return "Finished."
+
+
+def _round(campaign: Campaign) -> str:
+    if rounds.request_round(campaign=campaign, trigger="asked for by hand") is None:
+        return "A round is under way already."
+    return "A round was asked for."
+
+
+BUTTONS = {
+    "start": _start,
+    "pause": _pause,
+    "resume": _resume,
+    "finish": _finish,
+    "round": _round,
+}
+
+
+@admin.register(Guidelines)
+class GuidelinesAdmin(admin.ModelAdmin):
+    """Versions, to read; a new one comes from the campaign's page."""
+
+    list_display = ["campaign", "version", "created_at"]
+    list_filter = ["campaign"]
+    readonly_fields = ["campaign", "version", "text"]
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        """Versions come from the campaign's page."""
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """What people were told is part of the record."""
+        return False

@@ -1,0 +1,42 @@
+"""What the campaign form offers of the learning side, which this side may not import.
+
+A test compares it with `learning.acquisition.METHODS`, name by name and paragraph by paragraph.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One acquisition function as a researcher sees it."""
+
+    name: str
+    summary: str
+    diagnostic: bool = False
+
+
+ACQUISITIONS: tuple[Entry, ...] = (
+    Entry(
+        "random",
+        "Draws pairs uniformly from the pool. It needs no model, is right for a first batch, and "
+        "is the yardstick: the part of every batch that is drawn this way shows what the other "
+        "functions really save. Keep it as the policy when they save nothing.",
+    ),
+    Entry(
+        "entropy",
+        "Asks about the pairs whose winner the model is least sure of. Easy to understand and "
+        "often a poor choice: it cannot tell a pair the model has not learnt from a pair that "
+        "people themselves disagree on, and it likes near-duplicates. Use it to compare with.",
+        diagnostic=True,
+    ),
+)
+
+
+def acquisition_choices() -> list[tuple[str, str]]:
+    """For a form field."""
+    return [
+        (entry.name, f"{entry.name} (diagnostic)" if entry.diagnostic else entry.name)
+        for entry in ACQUISITIONS
+    ]

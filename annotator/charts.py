@@ -1,0 +1,111 @@
+"""Charts as SVG made on the server: no script, no style attribute, and a table beside each."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+WIDTH, HEIGHT = 640, 260
+LEFT, RIGHT, TOP, BOTTOM = 52, 12, 12, 36
+
+
+@dataclass(frozen=True)
+class Point:
+    """One model version: labels it was fitted on, a figure, and its interval."""
+
+    labels: int
+    value: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class Line:
+    """One curve in drawing coordinates."""
+
+    name: str
+    points: str
+    band: str
+    dots: list[tuple[float, float, str]]
+
+
+@dataclass(frozen=True)
+class Tick:
+    """One mark of an axis."""
+
+    at: float
+    text: str
+
+
+@dataclass(frozen=True)
+class Chart:
+    """What the template draws."""
+
+    width: int
+    height: int
+    left: int
+    right: int
+    top: int
+    bottom: int
+    lines: list[Line]
+    x_ticks: list[Tick]
+    y_ticks: list[Tick]
+
+
+def learning_curve(series: dict[str, Sequence[Point]], *, percent: bool) -> Chart | None:
+    """Lay out curves with their bands over the number of labels; None without two points."""
+    points = [point for line in series.values() for point in line]
+    if len({point.labels for point in points}) < 2:
+        return None
+    x_low, x_high = min(p.labels for p in points), max(p.labels for p in points)
+    y_low, y_high = min(p.low for p in points), max(p.high for p in points)
+    margin = max((y_high - y_low) * 0.08, 1e-3)
+    y_low, y_high = y_low - margin, y_high + margin
+
+    def x(labels: float) -> float:
+        return round(LEFT + (labels - x_low) / (x_high - x_low) * (WIDTH - LEFT - RIGHT), 1)
+
+    def y(value: float) -> float:
+        share = (value - y_low) / (y_high - y_low)
+        return round(HEIGHT - BOTTOM - share * (HEIGHT - TOP - BOTTOM), 1)
+
+    def text(value: float) -> str:
+        return f"{value:.0%}" if percent else f"{value:.3f}"
+
+    lines = []
+    for name, line in series.items():
+        upper = [f"{x(p.labels)},{y(p.high)}" for p in line]
+        lower = [f"{x(p.labels)},{y(p.low)}" for p in reversed(line)]
+        lines.append(
+            Line(
+                name=name,
+                points=" ".join(f"{x(p.labels)},{y(p.value)}" for p in line),
+                band=" ".join(upper + lower),
+                dots=[
+                    (
+                        x(p.labels),
+                        y(p.value),
+                        f"{name}, {p.labels} labels: {text(p.value)} "
+                        f"({text(p.low)} to {text(p.high)})",
+                    )
+                    for p in line
+                ],
+            )
+        )
+    steps = [i / 4 for i in range(5)]
+    return Chart(
+        width=WIDTH,
+        height=HEIGHT,
+        left=LEFT,
+        right=WIDTH - RIGHT,
+        top=TOP,
+        bottom=HEIGHT - BOTTOM,
+        lines=lines,
+        x_ticks=[
+            Tick(x(x_low + (x_high - x_low) * s), f"{x_low + (x_high - x_low) * s:.0f}")
+            for s in steps
+        ],
+        y_ticks=[
+            Tick(y(y_low + (y_high - y_low) * s), text(y_low + (y_high - y_low) * s)) for s in steps
+        ],
+    )

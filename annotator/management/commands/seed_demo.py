@@ -1,0 +1,99 @@
+"""`manage.py seed_demo`: a campaign on real data and two people to sign in as."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+from django.contrib.auth.models import Permission, User
+from django.core.management.base import BaseCommand
+from django.db import transaction
+
+from annotator.models import Campaign, Membership
+from annotator.services.campaigns import add_member, create_campaign, start_campaign
+from annotator.services.imports import ImportOptions, import_items
+
+DATA = Path(__file__).resolve().parents[2] / "demo"
+SLUG = "everyday"
+GUIDELINES = """\
+# What we ask of you
+
+You see a request that somebody made of an assistant, and two answers, **A** and **B**.
+Choose the answer that you would rather have received.
+
+- Read both answers to the end before you choose.
+- A correct, complete answer beats an eloquent wrong one. Longer is not better.
+- **Much better**: you would not accept the other one. **Clearly better**: you could say why in
+  one sentence. **Slightly better**: a matter of taste.
+- **Equally good**: you would not mind which one you got.
+- **Neither is good enough**: both would have to be written again.
+- **Skip** what you cannot judge. **Flag** what should not be here, and say why.
+
+A reason in a few words helps the researchers, but you need not give one.
+"""
+
+
+class Command(BaseCommand):
+    help = "Create the demo campaign and its people; running it again changes nothing."
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        place = Path(settings.VAR_DIR) / "demo.json"
+        with transaction.atomic():
+            people = self._people(place)
+            if not Campaign.objects.filter(slug=SLUG).exists():
+                self._campaign(people)
+        self.stdout.write(f"sign-ins in {place}")
+
+    def _people(self, place: Path) -> dict[str, User]:
+        """Users with fresh passwords; kept when the file that names them is still there."""
+        stored = json.loads(place.read_text(encoding="utf-8")) if place.exists() else {}
+        people = {}
+        for role, username in (("annotator", "ada"), ("researcher", "ruth")):
+            user, _ = User.objects.get_or_create(username=username)
+            password = stored.get(role, {}).get("password") or secrets.token_urlsafe(9)
+            if not user.check_password(password):
+                user.set_password(password)
+            user.is_staff = role == "researcher"
+            user.save()
+            stored[role] = {"username": username, "password": password}
+            people[role] = user
+        allowed = Permission.objects.filter(content_type__app_label="annotator")
+        people["researcher"].user_permissions.set(
+            allowed.filter(codename__regex="^view_")
+            | allowed.filter(codename__endswith="_campaign")
+        )
+        people["researcher"].user_permissions.add(
+            *Permission.objects.filter(codename__in=["view_user", "add_membership"]),
+            *allowed.filter(codename__in=["change_membership", "delete_membership"]),
+        )
+        stored["url_path"] = "/"
+        place.parent.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(place, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            json.dump(stored, file, indent=2)
+        return people
+
+    def _campaign(self, people: dict[str, User]) -> None:
+        campaign = create_campaign(
+            slug=SLUG,
+            name="Everyday requests",
+            description="Which of two assistants' answers would people rather have? "
+            "160 requests with the answers of several models.",
+            owner=people["researcher"],
+            guidelines=GUIDELINES,
+            batch_size=20,
+            labels_per_round=10,
+            queue_low=10,
+        )
+        add_member(campaign=campaign, user=people["annotator"], role=Membership.Role.ANNOTATOR)
+        for name, options in (
+            ("everyday_answered", ImportOptions(history=True, strength_max=3)),
+            ("everyday_pool", ImportOptions()),
+        ):
+            with (DATA / f"{name}.jsonl").open("rb") as stream:
+                import_items(campaign=campaign, stream=stream, options=options)
+        start_campaign(campaign=campaign)

@@ -1,0 +1,29 @@
+"""The rows. One module per concern; every model has at most eight methods, none across tables."""
+
+from .annotation import Annotation
+from .campaign import Annotator, Campaign, Guidelines, Membership
+from .dataset import Snapshot
+from .job import Job
+from .learner import ModelVersion
+from .pool import Item, ItemResponse, Prompt, Response
+from .query import Assignment, Query, QueryResponse, Round, Slot
+
+__all__ = [
+    "Annotation",
+    "Annotator",
+    "Assignment",
+    "Campaign",
+    "Guidelines",
+    "Item",
+    "ItemResponse",
+    "Job",
+    "Membership",
+    "ModelVersion",
+    "Prompt",
+    "Query",
+    "QueryResponse",
+    "Response",
+    "Round",
+    "Slot",
+    "Snapshot",
+]

@@ -1,0 +1,184 @@
+"""A labelling effort, its guidelines, and the people (and judges) who take part."""
+
+from __future__ import annotations
+
+from django.conf import settings
+from django.core.validators import MaxValueValidator, MinValueValidator
+from django.db import models
+
+from annotator.querysets import CampaignQuerySet
+
+SHARE = [MinValueValidator(0.0), MaxValueValidator(0.9)]
+
+
+class Campaign(models.Model):
+    """One labelling effort: pool, guidelines, form, policy, budget."""
+
+    class State(models.TextChoices):
+        DRAFT = "draft", "draft"
+        RUNNING = "running", "running"
+        PAUSED = "paused", "paused"
+        FINISHED = "finished", "finished"
+
+    class Form(models.TextChoices):
+        COMPARE = "compare", "compare two responses"
+
+    class Candidates(models.TextChoices):
+        ITEM = "item", "responses that were imported together"
+        PROMPT = "prompt", "any two responses to the same prompt"
+
+    slug = models.SlugField(unique=True, max_length=60)
+    name = models.CharField(max_length=120)
+    description = models.TextField(blank=True)
+    state = models.CharField(max_length=10, choices=State, default=State.DRAFT)
+    form = models.CharField(max_length=20, choices=Form, default=Form.COMPARE)
+
+    candidates = models.CharField(
+        max_length=10,
+        choices=Candidates,
+        default=Candidates.ITEM,
+        help_text="Which pairs may be asked.",
+    )
+    acquisition = models.CharField(
+        max_length=40, default="entropy", help_text="How the next questions are chosen."
+    )
+    acquisition_config = models.JSONField(default=dict, blank=True)
+    encoder = models.CharField(
+        max_length=200,
+        default="default",
+        help_text="default, minilm, hashed, or hf:NAME for any Hugging Face model.",
+    )
+    seed = models.PositiveIntegerField(default=20261120, help_text="All draws derive from it.")
+
+    overlap = models.PositiveSmallIntegerField(
+        default=1,
+        validators=[MinValueValidator(1), MaxValueValidator(50)],
+        help_text="How many people answer each question.",
+    )
+    batch_size = models.PositiveIntegerField(
+        default=32,
+        validators=[MinValueValidator(1), MaxValueValidator(10_000)],
+        help_text="Questions published by one round.",
+    )
+    labels_per_round = models.PositiveIntegerField(
+        default=16,
+        validators=[MinValueValidator(1)],
+        help_text="A round starts when so many new answers have come in.",
+    )
+    queue_low = models.PositiveIntegerField(
+        default=16, help_text="A round also starts when fewer open slots than this are left."
+    )
+    random_share = models.FloatField(
+        default=0.15, validators=SHARE, help_text="Share of each batch drawn at random (control)."
+    )
+    holdout_share = models.FloatField(
+        default=0.15, validators=SHARE, help_text="Share of each batch put on held-out prompts."
+    )
+    holdout_prompts = models.FloatField(
+        default=0.2,
+        validators=SHARE,
+        help_text="Share of prompts reserved for testing when the campaign starts; "
+        "never trained on.",
+    )
+    lease_minutes = models.PositiveIntegerField(
+        default=30,
+        validators=[MinValueValidator(1)],
+        help_text="How long a question stays reserved for the person who opened it.",
+    )
+
+    created_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL, related_name="+"
+    )
+    created_at = models.DateTimeField(auto_now_add=True)
+    started_at = models.DateTimeField(null=True, blank=True, editable=False)
+
+    objects = CampaignQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["-created_at"]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Guidelines(models.Model):
+    """One version of what annotators are asked to do; never edited, only followed by the next."""
+
+    campaign = models.ForeignKey(Campaign, on_delete=models.CASCADE, related_name="guidelines")
+    version = models.PositiveIntegerField()
+    text = models.TextField(help_text="Markdown.")
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ["-version"]
+        verbose_name_plural = "guidelines"
+        constraints = [
+            models.UniqueConstraint(fields=["campaign", "version"], name="one_guidelines_version")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.campaign} guidelines v{self.version}"
+
+
+class Membership(models.Model):
+    """What one signed-in person may do in one campaign."""
+
+    class Role(models.TextChoices):
+        OWNER = "owner", "owner"
+        RESEARCHER = "researcher", "researcher"
+        ANNOTATOR = "annotator", "annotator"
+        VIEWER = "viewer", "viewer"
+
+    campaign = models.ForeignKey(Campaign, on_delete=models.CASCADE, related_name="memberships")
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="memberships"
+    )
+    role = models.CharField(max_length=10, choices=Role, default=Role.ANNOTATOR)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["campaign", "user"], name="one_role_per_campaign")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.user} is {self.role} of {self.campaign}"
+
+
+class Annotator(models.Model):
+    """Who answers in one campaign: a signed-in person, an imported pseudonym, or a judge."""
+
+    class Kind(models.TextChoices):
+        HUMAN = "human", "person"
+        LLM = "llm", "judge"
+
+    campaign = models.ForeignKey(Campaign, on_delete=models.CASCADE, related_name="annotators")
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        null=True,
+        blank=True,
+        on_delete=models.SET_NULL,
+        related_name="annotators",
+    )
+    kind = models.CharField(max_length=10, choices=Kind, default=Kind.HUMAN)
+    pseudonym = models.CharField(
+        max_length=200, help_text="The only name that leaves the system in exports."
+    )
+    guidelines_read = models.PositiveIntegerField(
+        default=0, help_text="Latest guidelines version this person has read."
+    )
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["campaign", "kind", "pseudonym"], name="one_annotator_per_pseudonym"
+            ),
+            models.UniqueConstraint(
+                fields=["campaign", "user"],
+                condition=models.Q(user__isnull=False),
+                name="one_annotator_per_person",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.pseudonym

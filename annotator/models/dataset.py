@@ -1,0 +1,40 @@
+"""What is taken home: immutable exports."""
+
+from __future__ import annotations
+
+import uuid
+
+from django.conf import settings
+from django.db import models
+
+from .campaign import Campaign
+
+
+class Snapshot(models.Model):
+    """An immutable export: rows, manifest, checksums. Built by a job, never changed after."""
+
+    class State(models.TextChoices):
+        QUEUED = "queued", "queued"
+        BUILDING = "building", "building"
+        READY = "ready", "ready"
+        FAILED = "failed", "failed"
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    campaign = models.ForeignKey(Campaign, on_delete=models.CASCADE, related_name="snapshots")
+    format = models.CharField(max_length=30)
+    options = models.JSONField(default=dict)
+    state = models.CharField(max_length=10, choices=State, default=State.QUEUED)
+    error = models.TextField(blank=True)
+    manifest = models.JSONField(default=dict, help_text="Counts, checksums, versions, filter.")
+    path = models.CharField(max_length=300, blank=True, help_text="Folder below the store.")
+    created_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL, related_name="+"
+    )
+    created_at = models.DateTimeField(auto_now_add=True)
+    finished_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        ordering = ["-created_at"]
+
+    def __str__(self) -> str:
+        return f"{self.campaign} {self.format} {self.created_at:%Y-%m-%d %H:%M}"

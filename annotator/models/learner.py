@@ -1,0 +1,38 @@
+"""What the workers learnt: versions of the reward model."""
+
+from __future__ import annotations
+
+from django.db import models
+
+from .campaign import Campaign
+from .query import Round
+
+
+class ModelVersion(models.Model):
+    """One fitted head, with what it saw and how well it does on the holdout."""
+
+    class Kind(models.TextChoices):
+        ALL = "all", "all training labels"
+        RANDOM = "random", "only labels of the random arm (control)"
+
+    campaign = models.ForeignKey(Campaign, on_delete=models.CASCADE, related_name="model_versions")
+    round = models.ForeignKey(Round, on_delete=models.CASCADE, related_name="model_versions")
+    kind = models.CharField(max_length=10, choices=Kind)
+    head = models.CharField(max_length=40)
+    encoder_key = models.CharField(max_length=200)
+    annotations_seen = models.PositiveIntegerField(help_text="The version by count.")
+    comparisons = models.PositiveIntegerField(help_text="Comparisons fitted on.")
+    hyperparameters = models.JSONField(default=dict)
+    metrics = models.JSONField(default=dict, help_text="On the holdout, with intervals.")
+    artifact = models.CharField(max_length=300, blank=True, help_text="Path below the store.")
+    artifact_sha256 = models.CharField(max_length=64, blank=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ["-created_at"]
+        constraints = [
+            models.UniqueConstraint(fields=["round", "kind"], name="one_version_per_round_and_kind")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.campaign} model {self.round.number} ({self.kind})"

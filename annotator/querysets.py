@@ -1,0 +1,133 @@
+"""Chainable named filters: permission is part of fetching, races are one conditional UPDATE."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from django.db import models
+from django.db.models import Exists, F, OuterRef, Q
+
+if TYPE_CHECKING:
+    from django.contrib.auth.models import User
+
+    from annotator.models import (  # noqa: F401 - named in the annotations below
+        Annotation,
+        Assignment,
+        Campaign,
+        Job,
+        Prompt,
+        Round,
+        Slot,
+    )
+
+STEERING = ("owner", "researcher")
+ANSWERING = ("owner", "researcher", "annotator")
+READING = ("owner", "researcher", "viewer")
+
+
+class CampaignQuerySet(models.QuerySet["Campaign"]):
+    """Campaigns a person may touch."""
+
+    def _for_roles(self, user: User, roles: tuple[str, ...]) -> CampaignQuerySet:
+        if user.is_superuser:
+            return self
+        return self.filter(memberships__user=user, memberships__role__in=roles)
+
+    def answered_by(self, user: User) -> CampaignQuerySet:
+        """Campaigns in which this person may answer; needs a membership, also for superusers."""
+        return self.filter(memberships__user=user, memberships__role__in=ANSWERING)
+
+    def readable_by(self, user: User) -> CampaignQuerySet:
+        """Campaigns whose figures this person may see."""
+        return self._for_roles(user, READING)
+
+    def steered_by(self, user: User) -> CampaignQuerySet:
+        """Campaigns that this person may change."""
+        return self._for_roles(user, STEERING)
+
+
+class PromptQuerySet(models.QuerySet["Prompt"]):
+    """Prompts by what they may be used for."""
+
+    def trainable(self) -> PromptQuerySet:
+        """Prompts outside the holdout."""
+        return self.filter(is_holdout=False)
+
+
+class RoundQuerySet(models.QuerySet["Round"]):
+    """Rounds by state."""
+
+    def live(self) -> RoundQuerySet:
+        """Rounds that have neither been published nor failed; at most one per campaign."""
+        return self.exclude(state__in=("published", "failed"))
+
+
+class SlotQuerySet(models.QuerySet["Slot"]):
+    """Slots by what can be done with them."""
+
+    def claimable(self, *, now: datetime) -> SlotQuerySet:
+        """Open slots, and leased ones whose lease ran out."""
+        return self.filter(Q(state="open") | Q(state="leased", leased_until__lt=now))
+
+    def unseen_by(self, annotator_id: int) -> SlotQuerySet:
+        """Slots of queries this annotator was never given."""
+        from annotator.models import Assignment
+
+        given = Assignment.objects.filter(query_id=OuterRef("query_id"), annotator_id=annotator_id)
+        return self.filter(~Exists(given))
+
+    def in_order(self) -> SlotQuerySet:
+        """The order of serving."""
+        return self.order_by("place", "id")
+
+
+class AssignmentQuerySet(models.QuerySet["Assignment"]):
+    """Assignments by owner and state."""
+
+    def of_person(self, user: User) -> AssignmentQuerySet:
+        """Assignments of this person in campaigns where they may still answer."""
+        return self.filter(
+            annotator__user=user,
+            query__campaign__memberships__user=user,
+            query__campaign__memberships__role__in=ANSWERING,
+        )
+
+    def open(self) -> AssignmentQuerySet:
+        """Assignments without an answer."""
+        return self.filter(state="open")
+
+
+class AnnotationQuerySet(models.QuerySet["Annotation"]):
+    """Annotations by standing. `current` is the version by count when counted."""
+
+    def current(self) -> AnnotationQuerySet:
+        """The latest word of each chain; what was taken back is gone from it."""
+        return self.filter(superseded_by__isnull=True).exclude(outcome="undone")
+
+    def judgements(self) -> AnnotationQuerySet:
+        """Those that say something about the responses (no skips, flags or undone ones)."""
+        return self.filter(outcome__in=("preference", "tie", "neither", "other"))
+
+    def standing(self) -> AnnotationQuerySet:
+        """Judgements that count: inside the overlap, or recorded without a slot (history)."""
+        return (
+            self.current()
+            .judgements()
+            .filter(Q(counted_in__isnull=False) | Q(assignment__isnull=True))
+        )
+
+
+class JobQuerySet(models.QuerySet["Job"]):
+    """Jobs by what a worker or the sweep does with them."""
+
+    def live(self) -> JobQuerySet:
+        """Queued or running."""
+        return self.filter(state__in=("queued", "running"))
+
+    def claimable(self, *, now: datetime) -> JobQuerySet:
+        """Queued, or running under a lease that ran out, with attempts left."""
+        return self.filter(
+            Q(state="queued") | Q(state="running", lease_until__lt=now),
+            attempt__lt=F("max_attempts"),
+        )

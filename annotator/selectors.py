@@ -1,0 +1,268 @@
+"""Reads. Each says how many queries it costs; the tests hold it to that."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.contrib.auth.models import User
+from django.db.models import (
+    Aggregate,
+    Count,
+    Exists,
+    FloatField,
+    IntegerField,
+    Max,
+    OuterRef,
+    Q,
+    QuerySet,
+    Subquery,
+)
+from django.db.models.functions import Coalesce
+
+from annotator.errors import Missing
+from annotator.models import (
+    Annotation,
+    Annotator,
+    Assignment,
+    Campaign,
+    Guidelines,
+    ModelVersion,
+    Query,
+    QueryResponse,
+    Response,
+    Round,
+    Slot,
+)
+
+JUDGED = ("preference", "tie", "neither", "other")
+
+
+@dataclass(frozen=True)
+class LoopStatus:
+    """What decides whether a round is due, and what a person sees of the progress."""
+
+    fresh: int  # judgements since the newest round was asked for
+    open_slots: int  # slots that nobody has answered and that can be served
+    round_live: bool
+    pool_left: bool  # the newest published round left something to ask
+    mine: int = 0  # answers this annotator gave
+
+
+def loop_status(*, campaign_id: int, annotator_id: int | None = None) -> LoopStatus:
+    """The state of one campaign's loop. One query.
+
+    `fresh` counts by time of recording, which only decides when to ask for a round; what a
+    model has seen is counted by the worker (ids and times commit out of order).
+    """
+    newest = Round.objects.filter(campaign_id=OuterRef("pk")).order_by("-number")
+    fresh = (
+        Annotation.objects.filter(campaign_id=OuterRef("pk"))
+        .judgements()
+        .filter(Q(recorded_at__gt=OuterRef("asked_at")) | Q(campaign__rounds__isnull=True))
+    )
+    slots = Slot.objects.filter(campaign_id=OuterRef("pk"), state__in=["open", "leased"])
+    mine = Assignment.objects.filter(annotator_id=annotator_id or 0, state="answered")
+    row = (
+        Campaign.objects.filter(pk=campaign_id)
+        .annotate(
+            asked_at=Subquery(newest.values("created_at")[:1]),
+            fresh=_count(fresh, "campaign_id"),
+            open_slots=_count(slots, "campaign_id"),
+            round_live=Exists(newest.live()),
+            last_report=Subquery(newest.filter(state="published").values("report")[:1]),
+            mine=_count(mine, "annotator_id"),
+        )
+        .values("fresh", "open_slots", "round_live", "last_report", "mine")
+        .get()
+    )
+    return LoopStatus(
+        fresh=row["fresh"],
+        open_slots=row["open_slots"],
+        round_live=row["round_live"],
+        pool_left=bool((row["last_report"] or {}).get("pool_left", True)),
+        mine=row["mine"],
+    )
+
+
+def _count(rows: QuerySet, by: str) -> Coalesce:  # type: ignore[type-arg]
+    counted = rows.order_by().values(by).annotate(n=Count("pk", distinct=True)).values("n")
+    return Coalesce(Subquery(counted, output_field=IntegerField()), 0)
+
+
+@dataclass(frozen=True)
+class Shown:
+    """What one person sees of a query: the prompt and the responses in their drawn order.
+
+    Carries no model name, score, arm or other answer: the page cannot leak what it never gets.
+    """
+
+    prompt: str | list[dict[str, str]]
+    context: str
+    responses: tuple[str, ...]
+
+
+def shown(*, assignment: Assignment) -> Shown:
+    """The texts of one assignment. One query."""
+    rows = QueryResponse.objects.filter(query_id=assignment.query_id).values_list(
+        "response_id",
+        "response__text",
+        "response__prompt__content",
+        "response__prompt__context",
+    )
+    texts = {row[0]: row[1:] for row in rows}
+    ordered = [texts[response_id] for response_id in assignment.display_order]
+    return Shown(
+        prompt=ordered[0][1], context=ordered[0][2], responses=tuple(row[0] for row in ordered)
+    )
+
+
+def my_campaigns(*, user: User) -> QuerySet[Campaign]:
+    """Campaigns in which this person answers, with what waits for them. One query."""
+    mine = Assignment.objects.filter(
+        annotator__user=user, annotator__campaign_id=OuterRef("pk"), state="answered"
+    )
+    waiting = Slot.objects.filter(campaign_id=OuterRef("pk"), state__in=["open", "leased"])
+    return (
+        Campaign.objects.answered_by(user)
+        .exclude(state=Campaign.State.DRAFT)
+        .annotate(
+            mine=_count(mine, "annotator__campaign_id"),
+            waiting=_count(waiting, "campaign_id"),
+        )
+        .order_by("state", "name")
+    )
+
+
+def campaign_to_answer(*, slug: str, user: User) -> Campaign:
+    """The campaign, if this person may answer in it. One query.
+
+    Raises:
+        Missing: no such campaign, a draft, or not for this person.
+    """
+    found = (
+        Campaign.objects.answered_by(user)
+        .exclude(state=Campaign.State.DRAFT)
+        .annotate(guidelines_version=newest_guidelines())
+        .filter(slug=slug)
+        .first()
+    )
+    if found is None:
+        raise Missing(f"no campaign {slug!r} that you can answer in")
+    return found
+
+
+def newest_guidelines(outer: str = "pk") -> Coalesce:
+    """Subquery: the newest version number of a campaign's guidelines, 0 when it has none."""
+    newest = Guidelines.objects.filter(campaign_id=OuterRef(outer)).order_by("-version")
+    return Coalesce(Subquery(newest.values("version")[:1]), 0)
+
+
+@dataclass(frozen=True)
+class EmptyQueue:
+    """Why there is no question for this person now."""
+
+    reason: str  # paused, finished, preparing, failed, leased, others, done
+    until: datetime | None = None
+
+
+def why_empty(*, campaign: Campaign, annotator: Annotator) -> EmptyQueue:
+    """Why nothing can be served to this person. At most five queries; only when empty."""
+    if campaign.state in (Campaign.State.PAUSED, Campaign.State.FINISHED):
+        return EmptyQueue(campaign.state)
+    unseen = Slot.objects.filter(campaign=campaign).unseen_by(annotator.pk)
+    leased = unseen.filter(state="leased").aggregate(until=Max("leased_until"))["until"]
+    if leased is not None:
+        first = unseen.filter(state="leased").order_by("leased_until").first()
+        return EmptyQueue("leased", first.leased_until if first else leased)
+    newest = campaign.rounds.first()
+    if newest is not None and newest.state == Round.State.FAILED:
+        return EmptyQueue("failed")
+    status = loop_status(campaign_id=campaign.pk)
+    if status.round_live or newest is None:
+        return EmptyQueue("preparing")
+    if status.open_slots:
+        return EmptyQueue("others")
+    return EmptyQueue("preparing" if status.fresh and status.pool_left else "done")
+
+
+@dataclass(frozen=True)
+class Figures:
+    """The first page of a campaign, for the researcher."""
+
+    campaign: Campaign
+    prompts: int
+    holdout_prompts: int
+    responses: int
+    judgements: int
+    by_outcome: dict[str, int]
+    by_arm: dict[str, int]
+    open_slots: int
+    answered_slots: int
+    held_slots: int
+    rounds: list[Round]
+    versions: list[ModelVersion]
+    annotators: list[Annotator]
+
+
+def figures(*, campaign: Campaign) -> Figures:
+    """Everything the campaign page says. A fixed number of queries, whatever the size."""
+    prompts = campaign.prompts.aggregate(n=Count("pk"), held=Count("pk", Q(is_holdout=True)))
+    standing = Annotation.objects.filter(campaign=campaign).standing()
+    slots = campaign.slots.aggregate(
+        open=Count("pk", Q(state__in=["open", "leased"])),
+        answered=Count("pk", Q(state="answered")),
+        held=Count("pk", Q(state="held")),
+    )
+    outcomes = Annotation.objects.filter(campaign=campaign).current()
+    return Figures(
+        campaign=campaign,
+        prompts=prompts["n"],
+        holdout_prompts=prompts["held"],
+        responses=Response.objects.filter(prompt__campaign=campaign).count(),
+        judgements=standing.count(),
+        by_outcome=dict(
+            outcomes.order_by().values_list("outcome").annotate(n=Count("pk")).order_by("-n")
+        ),
+        by_arm=dict(
+            standing.order_by().values_list("query__arm").annotate(n=Count("pk")).order_by("-n")
+        ),
+        open_slots=slots["open"],
+        answered_slots=slots["answered"],
+        held_slots=slots["held"],
+        rounds=list(campaign.rounds.all()[:10]),
+        versions=list(
+            campaign.model_versions.select_related("round").order_by("round__number", "kind")
+        ),
+        annotators=pace(campaign=campaign),
+    )
+
+
+class Median(Aggregate):
+    """The median, computed by PostgreSQL."""
+
+    function = "PERCENTILE_CONT"
+    template = "%(function)s(0.5) WITHIN GROUP (ORDER BY %(expressions)s)"
+    output_field = FloatField()
+
+
+def pace(*, campaign: Campaign) -> list[Annotator]:
+    """Annotators with answers, skips, last answer and median seconds of attention. One query."""
+    said = "annotations__outcome"
+    return list(
+        Annotator.objects.filter(campaign=campaign)
+        .annotate(
+            answers=Count("annotations", Q(**{f"{said}__in": JUDGED})),
+            skips=Count("annotations", Q(**{said: "skip"})),
+            flags=Count("annotations", Q(**{said: "flag"})),
+            last_at=Max("annotations__recorded_at"),
+            median_ms=Median("annotations__active_ms", filter=Q(**{f"{said}__in": JUDGED})),
+        )
+        .filter(Q(answers__gt=0) | Q(user__isnull=False))
+        .order_by("-answers", "pseudonym")
+    )
+
+
+def flagged_queries(*, campaign: Campaign) -> QuerySet[Query]:
+    """Queries that annotators flagged and no researcher has decided on. One query."""
+    return Query.objects.filter(campaign=campaign, flagged_at__isnull=False)

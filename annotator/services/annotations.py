@@ -1,0 +1,182 @@
+"""Recording answers: append-only, idempotent, never more counted than wanted."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Mapping
+
+from django.contrib.auth.models import User
+from django.db import transaction
+from django.db.models import F
+from django.utils import timezone
+
+from annotator.errors import AssignmentClosed, Missing, NothingToUndo
+from annotator.forms import FORMS
+from annotator.models import Annotation, Assignment, Query, Slot
+from annotator.services.assignments import lease_end, lock_annotator
+
+Outcome = Annotation.Outcome
+CLOSED_AS = {Outcome.SKIP: Assignment.State.SKIPPED, Outcome.FLAG: Assignment.State.FLAGGED}
+
+
+def fetch_assignment(*, assignment_id: uuid.UUID, user: User, lock: bool = False) -> Assignment:
+    """The assignment with slot, query, annotator and campaign, if it is this person's. One query.
+
+    Raises:
+        Missing: no such assignment, or another person's (told apart for nobody).
+    """
+    rows = Assignment.objects.of_person(user).select_related("slot", "query", "annotator__campaign")
+    if lock:
+        rows = rows.select_for_update(of=("self", "slot"))
+    found = rows.filter(pk=assignment_id).first()
+    if found is None:
+        raise Missing("no such assignment of yours")
+    return found
+
+
+@transaction.atomic
+def record_annotation(
+    *,
+    assignment_id: uuid.UUID,
+    user: User,
+    submission_key: uuid.UUID,
+    data: Mapping[str, object],
+    via: str = Annotation.Via.PAGE,
+) -> Annotation:
+    """Check one answer by the rules of the query's form, store it, close the assignment.
+
+    Four queries for a plain answer.
+
+    The same key twice stores one annotation and returns it again. An answer after the lease ran
+    out is kept and marked late; it counts only when nobody else has taken the slot.
+
+    Raises:
+        Missing: no such assignment, or another person's.
+        AssignmentClosed: answered already under another key.
+        InvalidAnswer: the form was filled in wrongly; the assignment stays open.
+    """
+    assignment = fetch_assignment(assignment_id=assignment_id, user=user, lock=True)
+    if assignment.state != Assignment.State.OPEN or submission_key != assignment.submission_key:
+        return _replayed(assignment, submission_key)
+    form = FORMS[assignment.query.form]
+    answer, timing = form.parse(data, display_order=assignment.display_order)
+    previous = _last_of(assignment)
+    annotation = Annotation.objects.create(
+        campaign_id=assignment.query.campaign_id,
+        query_id=assignment.query_id,
+        annotator_id=assignment.annotator_id,
+        assignment=assignment,
+        supersedes=previous,
+        via=via,
+        submission_key=submission_key,
+        outcome=answer.outcome,
+        tiers=answer.tiers,
+        acceptable=answer.acceptable,
+        strength=answer.strength,
+        rationale=answer.rationale,
+        late=timezone.now() > assignment.lease_until,
+        display_order=assignment.display_order,
+        guidelines_version=assignment.guidelines_version,
+        shown_at=assignment.shown_at,
+        first_action_ms=timing.first_action_ms,
+        active_ms=timing.active_ms,
+    )
+    _settle_slot(assignment, annotation)
+    assignment.state = CLOSED_AS.get(answer.outcome, Assignment.State.ANSWERED)
+    assignment.closed_at = timezone.now()
+    assignment.save(update_fields=["state", "closed_at"])
+    return annotation
+
+
+def _replayed(assignment: Assignment, submission_key: uuid.UUID) -> Annotation:
+    stored = Annotation.objects.filter(assignment=assignment, submission_key=submission_key).first()
+    if stored is None:
+        raise AssignmentClosed(
+            "this question was answered already, perhaps in another tab; your first answer stands"
+        )
+    return stored
+
+
+def _last_of(assignment: Assignment) -> Annotation | None:
+    """What a new answer follows: the undo that reopened this assignment, if there was one."""
+    if not assignment.reopened:
+        return None
+    return Annotation.objects.filter(assignment=assignment, superseded_by__isnull=True).first()
+
+
+def _settle_slot(assignment: Assignment, annotation: Annotation) -> None:
+    """Count the answer, or give the slot back. Only the assignment that holds the slot may."""
+    if assignment.slot.holder != assignment.pk or assignment.slot.state != Slot.State.LEASED:
+        return  # late, and somebody else has the slot: kept, not counted
+    held = Slot.objects.filter(pk=assignment.slot_id)
+    if annotation.outcome == Outcome.SKIP:
+        held.update(state=Slot.State.OPEN, leased_until=None, holder=None)
+    elif annotation.outcome == Outcome.FLAG:
+        held.update(state=Slot.State.HELD, leased_until=None, holder=None)
+        Slot.objects.filter(query_id=assignment.query_id, state=Slot.State.OPEN).update(
+            state=Slot.State.HELD
+        )
+        Query.objects.filter(pk=assignment.query_id).update(flagged_at=timezone.now())
+    else:
+        held.update(state=Slot.State.ANSWERED, leased_until=None, annotation=annotation)
+
+
+@transaction.atomic
+def undo_last(*, slug: str, user: User) -> Assignment:
+    """Take back a person's latest answer in a campaign and open its assignment again.
+
+    The answer stays in the history; an annotation of outcome `undone` supersedes it, and the
+    person gets the same question with the same sides, and what they had typed.
+
+    Raises:
+        Missing: no such campaign of theirs.
+        NothingToUndo: they have not answered, or have taken the latest answer back already, or
+            the slot has been given to somebody else since (after a skip).
+    """
+    annotator = lock_annotator(slug=slug, user=user)
+    last = (
+        Assignment.objects.select_for_update(of=("self", "slot"))
+        .filter(annotator=annotator, closed_at__isnull=False)
+        .select_related("slot", "query", "annotator__campaign")
+        .order_by("-closed_at")
+        .first()
+    )
+    if last is None or last.state == Assignment.State.OPEN:
+        raise NothingToUndo("there is no answer of yours to take back")
+    said = Annotation.objects.get(assignment=last, superseded_by__isnull=True)
+    until = lease_end(last.annotator.campaign, timezone.now())
+    _reclaim_slot(last, said)
+    Annotation.objects.create(
+        campaign_id=said.campaign_id,
+        query_id=said.query_id,
+        annotator_id=said.annotator_id,
+        assignment=last,
+        supersedes=said,
+        via=said.via,
+        outcome=Outcome.UNDONE,
+        display_order=last.display_order,
+        guidelines_version=last.guidelines_version,
+    )
+    Slot.objects.filter(pk=last.slot_id).update(
+        state=Slot.State.LEASED, leased_until=until, holder=last.pk, annotation=None
+    )
+    last.state, last.closed_at = Assignment.State.OPEN, None
+    last.submission_key, last.lease_until = uuid.uuid4(), until
+    last.shown_at, last.reopened = timezone.now(), F("reopened") + 1
+    last.draft = {"rationale": said.rationale} if said.rationale else last.draft
+    last.save()
+    last.refresh_from_db()
+    return last
+
+
+def _reclaim_slot(assignment: Assignment, said: Annotation) -> None:
+    """Check that the slot can go back to the person; lift the hold that their flag caused."""
+    slot = assignment.slot
+    counted_here = slot.annotation_id == said.pk
+    if said.outcome == Outcome.FLAG and slot.state == Slot.State.HELD:
+        Slot.objects.filter(query_id=assignment.query_id, state=Slot.State.HELD).update(
+            state=Slot.State.OPEN
+        )
+        Query.objects.filter(pk=assignment.query_id).update(flagged_at=None)
+    elif not (counted_here or slot.state == Slot.State.OPEN):
+        raise NothingToUndo("somebody else has this question by now; your answer stands")

@@ -1,0 +1,160 @@
+"""Leasing: which slot a person gets next, and for how long it stays theirs."""
+
+from __future__ import annotations
+
+import secrets
+import uuid
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.contrib.auth.models import User
+from django.db import connection, transaction
+from django.utils import timezone
+
+from annotator import selectors
+from annotator.errors import Missing
+from annotator.models import Annotator, Assignment, Campaign, Slot
+
+# One statement decides every race: the inner SELECT locks one row that nobody else holds, the
+# UPDATE takes it. An annotator is never given a query twice, whatever became of the first time.
+CLAIM = """
+UPDATE annotator_slot SET state = 'leased', leased_until = %(until)s, holder = %(holder)s
+WHERE id = (
+    SELECT slot.id FROM annotator_slot AS slot
+    WHERE slot.campaign_id = %(campaign)s
+      AND (slot.state = 'open' OR (slot.state = 'leased' AND slot.leased_until < %(now)s))
+      AND NOT EXISTS (
+          SELECT 1 FROM annotator_assignment AS given
+          WHERE given.query_id = slot.query_id AND given.annotator_id = %(annotator)s
+      )
+    ORDER BY slot.place, slot.id
+    LIMIT 1
+    FOR UPDATE OF slot SKIP LOCKED
+)
+RETURNING id, query_id, (
+    SELECT array_agg(member.response_id) FROM annotator_queryresponse AS member
+    WHERE member.query_id = annotator_slot.query_id
+)
+"""
+
+
+def lock_annotator(*, slug: str, user: User) -> Annotator:
+    """Fetch and lock the row under which this person answers; serialises their own tabs.
+
+    Carries `campaign` and `guidelines_version` (the newest). One query.
+
+    Raises:
+        Missing: no such campaign, a draft, or not for this person, or they never opened it.
+    """
+    found = (
+        Annotator.objects.select_for_update(of=("self",))
+        .select_related("campaign")
+        .filter(user=user, campaign__in=Campaign.objects.answered_by(user).filter(slug=slug))
+        .exclude(campaign__state=Campaign.State.DRAFT)
+        .annotate(guidelines_version=selectors.newest_guidelines("campaign_id"))
+        .first()
+    )
+    if found is None:
+        raise Missing(f"no campaign {slug!r} that you can answer in")
+    return found
+
+
+@transaction.atomic
+def next_assignment(*, slug: str, user: User) -> tuple[Annotator, Assignment | None]:
+    """Lease the next slot to this person, or give back the one they have. At most four queries.
+
+    A person who reloads, opens a second tab or changes device gets the same question. Returns
+    no assignment when the campaign is not running, the newest guidelines were not read yet
+    (compare `annotator.guidelines_version` with `guidelines_read`), or nothing can be served.
+    """
+    annotator = lock_annotator(slug=slug, user=user)
+    campaign = annotator.campaign
+    if (
+        campaign.state != Campaign.State.RUNNING
+        or annotator.guidelines_read < annotator.guidelines_version  # type: ignore[attr-defined]
+    ):
+        return annotator, None
+    return annotator, _resume(annotator) or _claim(annotator)
+
+
+def _resume(annotator: Annotator) -> Assignment | None:
+    """The person's own open assignment, its lease renewed if it ran out but nobody took it."""
+    mine = (
+        Assignment.objects.filter(annotator=annotator)
+        .open()
+        .select_related("slot")
+        .order_by("-shown_at")
+    )
+    now = timezone.now()
+    for assignment in mine:
+        if assignment.slot.holder != assignment.pk or assignment.slot.state != Slot.State.LEASED:
+            continue  # somebody else took the slot; an answer from an old page is kept as late
+        if assignment.lease_until > now or renew_lease(assignment=assignment):
+            return assignment
+    return None
+
+
+def _claim(annotator: Annotator) -> Assignment | None:
+    now, holder = timezone.now(), uuid.uuid4()
+    until = lease_end(annotator.campaign, now)
+    values: dict[str, Any] = {
+        "now": now,
+        "until": until,
+        "holder": holder,
+        "campaign": annotator.campaign_id,
+        "annotator": annotator.pk,
+    }
+    with connection.cursor() as cursor:
+        cursor.execute(CLAIM, values)
+        claimed: tuple[int, int, list[int]] | None = cursor.fetchone()
+    if claimed is None:
+        return None
+    slot_id, query_id, order = claimed
+    secrets.SystemRandom().shuffle(order)  # nobody can predict the side, not even from the seed
+    return Assignment.objects.create(
+        pk=holder,
+        slot_id=slot_id,
+        query_id=query_id,
+        annotator=annotator,
+        display_order=order,
+        lease_until=until,
+        guidelines_version=annotator.guidelines_read,
+    )
+
+
+def lease_end(campaign: Campaign, now: datetime) -> datetime:
+    """When a lease taken now runs out."""
+    return now + timedelta(minutes=campaign.lease_minutes)
+
+
+def renew_lease(*, assignment: Assignment) -> bool:
+    """Extend the lease while the person works. False when the slot was lost meanwhile."""
+    until = lease_end(assignment.annotator.campaign, timezone.now())
+    with transaction.atomic():  # assignment first, then slot: the order of `record_annotation`
+        Assignment.objects.select_for_update().get(pk=assignment.pk)
+        held = Slot.objects.filter(pk=assignment.slot_id, state="leased", holder=assignment.pk)
+        if not held.update(leased_until=until):
+            return False
+        Assignment.objects.filter(pk=assignment.pk).update(lease_until=until)
+    assignment.lease_until = until
+    return True
+
+
+def save_draft(*, assignment_id: uuid.UUID, user: User, draft: dict[str, Any]) -> bool:
+    """Keep what was typed so far, and the lease with it. False when already answered.
+
+    Raises:
+        Missing: no such assignment, or another person's.
+    """
+    assignment = (
+        Assignment.objects.of_person(user)
+        .select_related("annotator__campaign")
+        .filter(pk=assignment_id)
+        .first()
+    )
+    if assignment is None:
+        raise Missing("no such assignment of yours")
+    if not Assignment.objects.filter(pk=assignment.pk).open().update(draft=draft):
+        return False
+    renew_lease(assignment=assignment)
+    return True

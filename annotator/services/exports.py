@@ -1,0 +1,260 @@
+"""What leaves the system: rows of each format, with the provenance of every row beside it.
+
+Defaults: standing answers of people (not skipped, flagged, taken back, or beyond the overlap);
+holdout prompts and gold queries stay here unless asked for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from itertools import combinations
+from typing import Any
+
+from django.db.models import Exists, OuterRef, Prefetch, QuerySet
+
+from annotator.errors import InvalidInput
+from annotator.models import Annotation, Campaign, Item, Prompt, Query, Response
+
+Row = dict[str, Any]
+CHUNK = 200
+
+
+@dataclass(frozen=True)
+class ExportOptions:
+    """What to include; the defaults are safe for training."""
+
+    include_holdout: bool = False
+    include_gold: bool = False
+
+    def as_json(self) -> dict[str, bool]:
+        """For the manifest."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class Question:
+    """All standing answers about one set of responses of one prompt."""
+
+    id: str
+    prompt: Prompt
+    item: Item | None
+    responses: list[Response]
+    annotations: list[Annotation]
+    queries: list[Query]
+
+
+def rows(
+    *, campaign: Campaign, format_name: str, options: ExportOptions = ExportOptions()
+) -> Iterator[tuple[Row, Row]]:
+    """Yield (row, provenance) in a stable order; memory of one item at a time.
+
+    Raises:
+        InvalidInput: the format is not known.
+    """
+    if format_name not in FORMATS:
+        known = ", ".join(FORMATS)
+        raise InvalidInput(f"format {format_name!r} is not known; expected one of {known}")
+    make = FORMATS[format_name]
+    for question in questions(campaign=campaign, options=options):
+        for row, about in make(question):
+            yield row, _provenance(question) | about
+
+
+def questions(*, campaign: Campaign, options: ExportOptions) -> Iterator[Question]:
+    """Queries with standing answers, those about the same responses taken together."""
+    asked = _asked(campaign, options)
+    items = (
+        Item.objects.filter(campaign=campaign)
+        .filter(Exists(asked.filter(item_id=OuterRef("pk"))))
+        .select_related("prompt")
+        .prefetch_related("places__response", Prefetch("queries", asked, to_attr="asked"))
+        .order_by("pk")
+    )
+    for item in items.iterator(chunk_size=CHUNK):
+        yield from _of_item(item)
+    for query in asked.filter(item=None).select_related("prompt").iterator(chunk_size=CHUNK):
+        responses = sorted((m.response for m in query.members.all()), key=lambda r: r.pk)
+        name = "-".join(r.digest[:8] for r in responses)
+        yield Question(
+            f"{query.prompt.digest[:16]}:{name}",
+            query.prompt,
+            None,
+            responses,
+            list(query.annotations.all()),
+            [query],
+        )
+
+
+def _asked(campaign: Campaign, options: ExportOptions) -> QuerySet[Query]:
+    standing = Annotation.objects.filter(campaign=campaign).standing()
+    asked = Query.objects.filter(campaign=campaign).filter(
+        Exists(standing.filter(query_id=OuterRef("pk")))
+    )
+    if not options.include_holdout:
+        asked = asked.filter(prompt__is_holdout=False)
+    if not options.include_gold:
+        asked = asked.exclude(arm=Query.Arm.GOLD)
+    people = standing.select_related("annotator").order_by("pk")
+    return (
+        asked.select_related("round", "model_version__round")
+        .prefetch_related("members__response", Prefetch("annotations", people))
+        .order_by("pk")
+    )
+
+
+def _of_item(item: Item) -> Iterator[Question]:
+    """The item's queries by the set of responses; a part of the item gets a suffix."""
+    places = {place.response_id: place for place in item.places.all()}
+    by_set: dict[tuple[int, ...], list[Query]] = {}
+    for query in item.asked:  # type: ignore[attr-defined]
+        shown = sorted(
+            (m.response_id for m in query.members.all()), key=lambda r: places[r].position
+        )
+        by_set.setdefault(tuple(shown), []).append(query)
+    for shown_ids, queries in sorted(by_set.items(), key=lambda pair: pair[1][0].pk):
+        whole = len(shown_ids) == len(places)
+        suffix = "" if whole else "#" + "-".join(str(places[r].position) for r in shown_ids)
+        yield Question(
+            item.external_id + suffix,
+            item.prompt,
+            item,
+            [places[r].response for r in shown_ids],
+            [a for query in queries for a in query.annotations.all()],
+            queries,
+        )
+
+
+def _provenance(question: Question) -> Row:
+    return {
+        "id": question.id,
+        "prompt_digest": question.prompt.digest,
+        "holdout": question.prompt.is_holdout,
+        "models": [response.model or None for response in question.responses],
+        "queries": [
+            {
+                "query": query.pk,
+                "round": query.round.number if query.round else None,
+                "arm": query.arm,
+                "acquisition": query.acquisition or None,
+                "score": query.score,
+                "propensity": query.propensity,
+                "model_version": query.model_version.round.number if query.model_version else None,
+            }
+            for query in question.queries
+        ],
+        "annotations": [
+            {
+                "annotation": a.pk,
+                "query": a.query_id,
+                "annotator": a.annotator.pseudonym,
+                "kind": a.annotator.kind,
+                "outcome": a.outcome,
+                "strength": a.strength,
+                "display_order": a.display_order,
+                "guidelines_version": a.guidelines_version,
+                "late": a.late,
+                "recorded_at": a.recorded_at.isoformat(),
+            }
+            for a in question.annotations
+        ],
+    }
+
+
+# --- native ----------------------------------------------------------------------------
+
+
+def native(question: Question) -> Iterator[tuple[Row, Row]]:
+    """One row a question in the native schema, as `import_items` reads it."""
+    item, prompt = question.item, question.prompt
+    extra = dict(item.extra) if item else {}
+    row: Row = {"id": question.id, "source": (item.source if item else "") or "tiebreak"}
+    row |= {key: extra.pop(key) for key in ("subset", "split") if key in extra}
+    row["group"] = (item.group if item else "") or prompt.digest
+    whole = item is not None and "#" not in question.id[len(item.external_id) :]
+    row["task"] = item.task if item and whole else "pairwise"
+    row["prompt"] = prompt.content
+    if prompt.context:
+        row["context"] = prompt.context
+    row["responses"] = [_native_response(response) for response in question.responses]
+    row["annotations"] = [_native_annotation(a, question) for a in question.annotations]
+    yield row | extra, {}
+
+
+def _native_response(response: Response) -> Row:
+    model = {"model": response.model} if response.model else {}
+    return {"text": response.text, **model, **response.extra}
+
+
+def _native_annotation(annotation: Annotation, question: Question) -> Row:
+    if annotation.via == Annotation.Via.IMPORT:
+        return dict(annotation.extra)
+    index = {response.pk: i for i, response in enumerate(question.responses)}
+    tiers = annotation.tiers or []
+    choice: int | str | None = None
+    if annotation.outcome == Annotation.Outcome.TIE:
+        choice = "tie"
+    elif annotation.outcome == Annotation.Outcome.PREFERENCE:
+        choice = index[tiers[0][0]]
+    row: Row = {
+        "annotator": annotation.annotator.pseudonym,
+        "kind": annotation.annotator.kind,
+        "choice": choice,
+        "strength": annotation.strength,
+        "rationale": annotation.rationale or None,
+        "time_s": None if annotation.active_ms is None else annotation.active_ms / 1000,
+    }
+    row = {key: value for key, value in row.items() if value is not None or key == "choice"}
+    return row | {"meta": {"outcome": annotation.outcome}}
+
+
+# --- preference pairs ------------------------------------------------------------------
+
+
+def trl_preference(question: Question) -> Iterator[tuple[Row, Row]]:
+    """`prompt`, `chosen`, `rejected` by majority of people; what is level or neither stays out."""
+    people = [a for a in question.annotations if a.annotator.kind == "human"]
+    for left, right in combinations(question.responses, 2):
+        votes = [_vote(a, left.pk, right.pk) for a in people]
+        ahead, behind = votes.count(1), votes.count(-1)
+        if ahead == behind:
+            continue
+        chosen, rejected = (left, right) if ahead > behind else (right, left)
+        about = {
+            "chosen_model": chosen.model or None,
+            "rejected_model": rejected.model or None,
+            "votes": {"for": max(ahead, behind), "against": min(ahead, behind)},
+            "level": votes.count(0),
+        }
+        yield _preference_row(question.prompt, chosen.text, rejected.text), about
+
+
+def _vote(annotation: Annotation, left: int, right: int) -> int | None:
+    """+1 when `left` stands in a better tier, -1 when in a worse one, 0 level, None unknown."""
+    if annotation.outcome == Annotation.Outcome.NEITHER:
+        return None
+    tier = {pk: depth for depth, tiers in enumerate(annotation.tiers or []) for pk in tiers}
+    if left not in tier or right not in tier:
+        return None
+    return (tier[left] < tier[right]) - (tier[left] > tier[right])
+
+
+def _preference_row(prompt: Prompt, chosen: str, rejected: str) -> Row:
+    """Conversational when the prompt is a chat, plain text otherwise; the context goes first."""
+    if isinstance(prompt.content, str):
+        text = f"{prompt.context}\n\n{prompt.content}" if prompt.context else prompt.content
+        return {"prompt": text, "chosen": chosen, "rejected": rejected}
+    turns = list(prompt.content)
+    if prompt.context:
+        turns = [{"role": "system", "content": prompt.context}, *turns]
+    return {
+        "prompt": turns,
+        "chosen": [{"role": "assistant", "content": chosen}],
+        "rejected": [{"role": "assistant", "content": rejected}],
+    }
+
+
+FORMATS: dict[str, Callable[[Question], Iterator[tuple[Row, Row]]]] = {
+    "native": native,
+    "trl-preference": trl_preference,
+}

@@ -1,0 +1,149 @@
+"""Annotations that came in a file, recorded as history: no slot, no round, arm `imported`."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import uuid
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any
+
+from annotator.models import Annotation, Annotator, Campaign, Item, Query, QueryResponse
+from annotator.services.native import NativeRow
+
+Outcome = Annotation.Outcome
+NOBODY = "unknown"
+
+
+def record(*, campaign: Campaign, rows: list[NativeRow], strength_max: float | None) -> int:
+    """Record the annotations of these rows; repeating it records nothing twice.
+
+    Returns how many are new.
+    """
+    rows = [row for row in rows if row.annotations]
+    if not rows:
+        return 0
+    items = {
+        item.external_id: item
+        for item in Item.objects.filter(
+            campaign=campaign, external_id__in=[row.id for row in rows]
+        ).prefetch_related("places")
+    }
+    queries = _queries(campaign, list(items.values()))
+    people = _annotators(campaign, rows)
+    wanted = {
+        annotation.submission_key: annotation
+        for row in rows
+        for annotation in _annotations(
+            campaign, row, items[row.id], queries[items[row.id].pk], people, strength_max
+        )
+    }
+    stored = Annotation.objects.filter(submission_key__in=wanted)
+    known = set(stored.values_list("submission_key", flat=True))
+    new = [annotation for key, annotation in wanted.items() if key not in known]
+    Annotation.objects.bulk_create(new)
+    return len(new)
+
+
+def _queries(campaign: Campaign, items: list[Item]) -> dict[int, int]:
+    """One imported query an item: the question that those people were put."""
+    found = Query.objects.filter(item__in=items, arm=Query.Arm.IMPORTED, round=None)
+    ids = {query.item_id: query.pk for query in found}
+    missing = [item for item in items if item.pk not in ids]
+    made = Query.objects.bulk_create(
+        Query(
+            campaign=campaign,
+            item=item,
+            prompt_id=item.prompt_id,
+            form={"pairwise": "compare", "listwise": "rank"}.get(item.task, item.task),
+            arm=Query.Arm.IMPORTED,
+        )
+        for item in missing
+    )
+    QueryResponse.objects.bulk_create(
+        QueryResponse(query=query, response_id=response_id)
+        for query, item in zip(made, missing, strict=True)
+        for response_id in {place.response_id for place in item.places.all()}
+    )
+    return {key: pk for key, pk in ids.items() if key is not None} | {
+        item.pk: query.pk for query, item in zip(made, missing, strict=True)
+    }
+
+
+def _annotators(campaign: Campaign, rows: list[NativeRow]) -> dict[tuple[str, str], int]:
+    wanted = {_who(annotation) for row in rows for annotation in row.annotations}
+    Annotator.objects.bulk_create(
+        [Annotator(campaign=campaign, kind=kind, pseudonym=name) for kind, name in sorted(wanted)],
+        ignore_conflicts=True,
+    )
+    stored = Annotator.objects.filter(campaign=campaign, pseudonym__in={name for _, name in wanted})
+    return {(kind, name): pk for kind, name, pk in stored.values_list("kind", "pseudonym", "pk")}
+
+
+def _who(annotation: dict[str, Any]) -> tuple[str, str]:
+    return annotation.get("kind") or "human", (annotation.get("annotator") or NOBODY)[:200]
+
+
+def _annotations(
+    campaign: Campaign,
+    row: NativeRow,
+    item: Item,
+    query_id: int,
+    people: dict[tuple[str, str], int],
+    strength_max: float | None,
+) -> Iterator[Annotation]:
+    places = {place.position: place.response_id for place in item.places.all()}
+    seen: Counter[str] = Counter()
+    for said in row.annotations:
+        canonical = json.dumps(said, sort_keys=True, ensure_ascii=False)
+        # Equal votes of nameless people are told apart by how often they came before.
+        name = f"{campaign.pk}\0{row.id}\0{canonical}\0{seen[canonical]}"
+        seen[canonical] += 1
+        tiers = weak_order(said, places)
+        yield Annotation(
+            campaign=campaign,
+            query_id=query_id,
+            annotator_id=people[_who(said)],
+            via=Annotation.Via.IMPORT,
+            submission_key=uuid.UUID(bytes=hashlib.sha256(name.encode()).digest()[:16]),
+            outcome=_outcome(tiers),
+            tiers=tiers,
+            strength=_strength(said.get("strength"), strength_max, tiers),
+            rationale=said.get("rationale") or "",
+            extra=said,
+            active_ms=_milliseconds(said.get("time_s")),
+        )
+
+
+def weak_order(said: dict[str, Any], places: dict[int, int]) -> list[list[int]] | None:
+    """The tiers that a native annotation states, in response ids, or None when it states none."""
+    ranking, choice = said.get("ranking"), said.get("choice")
+    if ranking and any(rank is not None for rank in ranking):
+        ranks = sorted({rank for rank in ranking if rank is not None})
+        return [[places[i] for i, r in enumerate(ranking) if r == rank] for rank in ranks]
+    if choice == "tie":
+        return [sorted(places.values())]
+    if isinstance(choice, int):
+        return [[places[choice]], [pk for i, pk in sorted(places.items()) if i != choice]]
+    return None
+
+
+def _outcome(tiers: list[list[int]] | None) -> Outcome:
+    if tiers is None:
+        return Outcome.OTHER
+    return Outcome.TIE if len(tiers) == 1 else Outcome.PREFERENCE
+
+
+def _strength(
+    given: float | None, strongest: float | None, tiers: list[list[int]] | None
+) -> int | None:
+    """The source's number on our scale of 1 to 3, by thirds of its own scale."""
+    if not given or not strongest or tiers is None or len(tiers) == 1:
+        return None
+    return max(1, min(3, math.ceil(3 * abs(given) / strongest)))
+
+
+def _milliseconds(seconds: float | None) -> int | None:
+    return None if seconds is None else max(0, min(2_147_483_647, round(1000 * seconds)))

@@ -1,0 +1,253 @@
+"""The native JSON Lines schema: one row, checked field by field. Pure; touches no database.
+
+A row that is wrong gives one `RowProblem` per wrong field: line, field, what came, what was
+expected.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from annotator.errors import RowProblem
+
+TASKS = {"pairwise": 2, "listwise": 3, "rating": 1, "edit": 1}  # least responses
+ROLES = ("system", "user", "assistant", "tool")
+MOST_RESPONSES = 10
+KNOWN = {"id", "source", "subset", "split", "group", "task", "prompt", "context", "responses"}
+KNOWN |= {"annotations", "meta"}
+
+Prompt = str | list[dict[str, str]]
+
+
+@dataclass(frozen=True)
+class NativeRow:
+    """One valid row."""
+
+    line: int
+    id: str
+    task: str
+    prompt: Prompt
+    responses: list[dict[str, Any]]
+    source: str = ""
+    group: str = ""
+    context: str = ""
+    annotations: list[dict[str, Any]] = field(default_factory=list)
+    extra: dict[str, Any] = field(default_factory=dict)
+
+
+class _Checker:
+    """Collects what is wrong in one row, each complaint naming its field."""
+
+    def __init__(self, line: int, longest: int) -> None:
+        self.line, self.longest, self.item_id = line, longest, ""
+        self.problems: list[RowProblem] = []
+
+    def wrong(self, name: str, message: str) -> None:
+        self.problems.append(RowProblem(self.line, name, message, self.item_id))
+
+    def text(self, value: Any, name: str, *, empty_ok: bool = False) -> str:
+        """A string that PostgreSQL can store, within the limit."""
+        if not isinstance(value, str):
+            self.wrong(name, f"expected text, got {_kind(value)}")
+            return ""
+        if not empty_ok and not value.strip():
+            self.wrong(name, "expected some text, got none")
+        elif len(value) > self.longest:
+            self.wrong(name, f"has {len(value):,} characters; the limit is {self.longest:,}")
+        return value
+
+    def optional(self, row: dict[str, Any], name: str) -> str:
+        value = row.get(name)
+        return "" if value is None else self.text(value, name, empty_ok=True)
+
+
+def _kind(value: Any) -> str:
+    names = {dict: "an object", list: "a list", str: "text", bool: "true/false", type(None): "null"}
+    return (
+        names.get(type(value), "a number") if not isinstance(value, str) else f"text {value!r:.40}"
+    )
+
+
+def parse_line(
+    line: int, raw: str, *, longest: int, form: str
+) -> tuple[NativeRow | None, list[RowProblem]]:
+    """Check one line of a native file for a campaign of the given form."""
+    check = _Checker(line, longest)
+    try:
+        row = json.loads(raw, parse_constant=_refuse_constant)
+        raw.encode("utf-8")
+    except (ValueError, RecursionError) as error:
+        check.wrong("(row)", f"expected a JSON object on one line; {error}")
+        return None, check.problems
+    if not isinstance(row, dict):
+        check.wrong("(row)", f"expected a JSON object, got {_kind(row)}")
+        return None, check.problems
+    parsed = _parse(row, check, form)
+    if not check.problems and (trouble := _unstorable(row)):
+        check.wrong("(row)", trouble)
+    return (None if check.problems else parsed), check.problems
+
+
+def _refuse_constant(name: str) -> float:
+    raise ValueError(f"{name} is not JSON")
+
+
+def _unstorable(row: dict[str, Any]) -> str:
+    """Characters that a JSON escape can smuggle in and that no database text can hold."""
+    dumped = json.dumps(row, ensure_ascii=False)
+    if "\\u0000" in dumped:
+        return "contains the NUL character (\\u0000), which cannot be stored"
+    try:
+        dumped.encode("utf-8")
+    except UnicodeEncodeError as error:
+        return f"contains half of a surrogate pair, which is not text ({error.reason})"
+    return ""
+
+
+def _parse(row: dict[str, Any], check: _Checker, form: str) -> NativeRow:
+    check.item_id = row["id"][:80] if isinstance(row.get("id"), str) else ""
+    item_id = check.text(row.get("id"), "id") if "id" in row else _missing(check, "id")
+    if len(item_id) > 300:
+        check.wrong("id", f"has {len(item_id)} characters; the limit is 300")
+    task = _task(row, check, form)
+    prompt = _prompt(row, check)
+    responses = _responses(row, check, task)
+    if row.get("split") not in (None, "train", "test"):
+        check.wrong("split", f"expected 'train' or 'test', got {row['split']!r:.40}")
+    if not isinstance(row.get("meta", {}), dict):
+        check.wrong("meta", f"expected an object, got {_kind(row['meta'])}")
+    extra = {k: row[k] for k in ("subset", "split", "meta") if row.get(k) is not None}
+    extra |= {k: v for k, v in row.items() if k not in KNOWN}
+    return NativeRow(
+        line=check.line,
+        id=item_id,
+        task=task,
+        prompt=prompt,
+        responses=responses,
+        source=check.optional(row, "source")[:200],
+        group=check.optional(row, "group")[:300],
+        context=check.optional(row, "context"),
+        annotations=_annotations(row, check, len(responses)),
+        extra=extra,
+    )
+
+
+def _missing(check: _Checker, name: str, expected: str = "some text") -> str:
+    check.wrong(name, f"is missing; expected {expected}")
+    return ""
+
+
+def _task(row: dict[str, Any], check: _Checker, form: str) -> str:
+    guess = "pairwise" if len(row.get("responses") or ()) == 2 else "listwise"
+    task = row.get("task", guess)
+    if task not in TASKS:
+        check.wrong("task", f"expected one of {', '.join(TASKS)}; got {task!r:.40}")
+        return guess
+    if form == "compare" and task == "edit":
+        check.wrong("task", "'edit' items cannot be asked by a campaign whose form is 'compare'")
+    return str(task)
+
+
+def _prompt(row: dict[str, Any], check: _Checker) -> Prompt:
+    value = row.get("prompt")
+    if isinstance(value, str):
+        return check.text(value, "prompt")
+    if not isinstance(value, list):
+        if "prompt" not in row:
+            return _missing(check, "prompt", "text, or a list of {role, content}")
+        check.wrong("prompt", f"expected text or a list of {{role, content}}, got {_kind(value)}")
+        return ""
+    if not value:
+        check.wrong("prompt", "expected at least one chat turn, got an empty list")
+    turns = []
+    for index, turn in enumerate(value):
+        name = f"prompt[{index}]"
+        if not isinstance(turn, dict) or set(turn) - {"role", "content"}:
+            check.wrong(name, "expected an object of role and content")
+            continue
+        if turn.get("role") not in ROLES:
+            check.wrong(
+                f"{name}.role", f"expected one of {', '.join(ROLES)}, got {turn.get('role')!r:.40}"
+            )
+        check.text(turn.get("content"), f"{name}.content", empty_ok=True)
+        turns.append(turn)
+    return turns
+
+
+def _responses(row: dict[str, Any], check: _Checker, task: str) -> list[dict[str, Any]]:
+    value = row.get("responses")
+    if not isinstance(value, list):
+        if "responses" not in row:
+            _missing(check, "responses", "a list of {text, model?}")
+        else:
+            check.wrong("responses", f"expected a list of {{text, model?}}, got {_kind(value)}")
+        return []
+    least = max(TASKS[task], 1 if task == "edit" else 2)
+    if not least <= len(value) <= MOST_RESPONSES:
+        check.wrong(
+            "responses",
+            f"expected {least} to {MOST_RESPONSES} responses for task {task!r}, got {len(value)}",
+        )
+    for index, response in enumerate(value):
+        name = f"responses[{index}]"
+        if not isinstance(response, dict):
+            check.wrong(name, f"expected an object {{text, model?}}, got {_kind(response)}")
+        elif "text" not in response:
+            _missing(check, f"{name}.text")
+        else:
+            check.text(response["text"], f"{name}.text", empty_ok=True)
+            if response.get("model") is not None:
+                check.text(response["model"], f"{name}.model", empty_ok=True)
+    return value
+
+
+def _annotations(row: dict[str, Any], check: _Checker, responses: int) -> list[dict[str, Any]]:
+    value = row.get("annotations")
+    if value is None:
+        return []
+    if not isinstance(value, list):
+        check.wrong("annotations", f"expected a list of objects, got {_kind(value)}")
+        return []
+    for index, annotation in enumerate(value):
+        name = f"annotations[{index}]"
+        if not isinstance(annotation, dict):
+            check.wrong(name, f"expected an object, got {_kind(annotation)}")
+            continue
+        for key, (allowed, expected) in _rules(responses).items():
+            if not allowed(annotation.get(key)):
+                check.wrong(f"{name}.{key}", f"expected {expected}, got {annotation[key]!r:.40}")
+    return value
+
+
+def _rules(responses: int) -> dict[str, tuple[Callable[[Any], bool], str]]:
+    """Each field of an annotation: what is allowed, and how to say it."""
+
+    def number(value: Any) -> bool:
+        return value is None or (isinstance(value, int | float) and not isinstance(value, bool))
+
+    def index(value: Any) -> bool:
+        whole = isinstance(value, int) and not isinstance(value, bool)
+        return value is None or value == "tie" or (whole and 0 <= value < responses)
+
+    def ranks(value: Any) -> bool:
+        return value is None or (
+            isinstance(value, list)
+            and len(value) == responses
+            and all(rank is None or (isinstance(rank, int) and rank >= 1) for rank in value)
+        )
+
+    return {
+        "annotator": (lambda v: v is None or isinstance(v, str), "text or null"),
+        "kind": (lambda v: v in (None, "human", "llm"), "'human' or 'llm'"),
+        "choice": (index, f"0 to {responses - 1}, 'tie' or null"),
+        "strength": (number, "a number"),
+        "ranking": (ranks, f"a list of {responses} ranks, 1 is best"),
+        "ratings": (lambda v: v is None or isinstance(v, dict), "an object"),
+        "rationale": (lambda v: v is None or isinstance(v, str), "text"),
+        "edit": (lambda v: v is None or isinstance(v, dict), "an object"),
+        "time_s": (number, "a number of seconds"),
+        "meta": (lambda v: v is None or isinstance(v, dict), "an object"),
+    }

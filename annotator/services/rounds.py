@@ -1,0 +1,188 @@
+"""When a round is due, asking for one, and what the worker's result becomes: queries and slots."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from django.db import transaction
+from django.db.models import Max
+from django.utils import timezone
+
+from annotator import dispatch, selectors
+from annotator.errors import WrongState
+from annotator.models import (
+    Campaign,
+    ModelVersion,
+    Query,
+    QueryResponse,
+    Round,
+    Slot,
+)
+
+State = Round.State
+
+
+@dataclass(frozen=True)
+class PlannedQuery:
+    """One question that a round chose, in database ids."""
+
+    item_id: int | None
+    prompt_id: int
+    response_ids: tuple[int, ...]
+    arm: str
+    acquisition: str
+    score: float | None
+    propensity: float
+
+
+def due_reason(status: selectors.LoopStatus, campaign: Campaign) -> str | None:
+    """Why a round should start now, or None. Pure: all figures come with `status`."""
+    if campaign.state != Campaign.State.RUNNING or status.round_live:
+        return None
+    if status.fresh >= campaign.labels_per_round:
+        return f"{status.fresh} new answers"
+    if status.pool_left and status.open_slots < campaign.queue_low:
+        return f"only {status.open_slots} open slots left"
+    if status.open_slots == 0 and status.fresh:
+        return "the last answers are in"
+    return None
+
+
+def request_round_if_due(
+    *, campaign: Campaign, status: selectors.LoopStatus | None = None
+) -> Round | None:
+    """Start a round when one is due. The figures only decide when; the worker counts for itself."""
+    reason = due_reason(status or selectors.loop_status(campaign_id=campaign.pk), campaign)
+    return request_round(campaign=campaign, trigger=reason) if reason else None
+
+
+@transaction.atomic
+def request_round(*, campaign: Campaign, trigger: str) -> Round | None:
+    """Create the next round and its job, unless a round of this campaign is under way."""
+    Campaign.objects.select_for_update().get(pk=campaign.pk)  # rounds of a campaign never overlap
+    if campaign.rounds.live().exists():
+        return None
+    last = campaign.rounds.aggregate(last=Max("number"))["last"] or 0
+    made = Round.objects.create(campaign=campaign, number=last + 1, trigger=trigger)
+    _enqueue(made)
+    return made
+
+
+@transaction.atomic
+def retry_round(*, made: Round) -> Round:
+    """Run a failed round again, under the same number.
+
+    Raises:
+        WrongState: the round has not failed, or a newer one is under way.
+    """
+    Campaign.objects.select_for_update().get(pk=made.campaign_id)
+    if Round.objects.filter(campaign=made.campaign_id).live().exists():
+        raise WrongState("another round of this campaign is under way")
+    again = Round.objects.filter(pk=made.pk, state=State.FAILED)
+    if not again.update(state=State.WAITING, error="", detail="", finished_at=None):
+        raise WrongState(f"round {made.number} is {made.state}; only a failed one can be retried")
+    made.refresh_from_db()
+    _enqueue(made)
+    return made
+
+
+def _enqueue(made: Round) -> None:
+    dispatch.enqueue(
+        kind="round",
+        key=f"round:{made.pk}",
+        arguments={"round": made.pk},
+        campaign=made.campaign,
+    )
+
+
+def report_state(*, made: Round, state: str, detail: str = "") -> None:
+    """Say where a round is. Ended rounds stay as they are."""
+    Round.objects.filter(pk=made.pk).live().update(state=state, detail=detail[:500])
+
+
+def fail_round(*, round_id: int, error: str) -> None:
+    """End a round that will not be published; it can be retried."""
+    Round.objects.filter(pk=round_id).live().update(
+        state=State.FAILED, error=error, finished_at=timezone.now()
+    )
+
+
+def publish_round(
+    *,
+    made: Round,
+    planned: Sequence[PlannedQuery],
+    versions: Sequence[ModelVersion],
+    annotations_seen: int,
+    report: dict[str, Any],
+) -> bool:
+    """Store a round's models, queries and slots, once. Call inside the job's fence.
+
+    Returns False, and stores nothing, when the round has ended already.
+    """
+    locked = (
+        Round.objects.select_for_update(of=("self",))
+        .select_related("campaign")
+        .filter(pk=made.pk)
+        .live()
+        .first()
+    )
+    if locked is None:
+        return False
+    ModelVersion.objects.bulk_create(versions)
+    chosen_by = next((v for v in versions if v.kind == ModelVersion.Kind.ALL), None)
+    queries = Query.objects.bulk_create(
+        [
+            Query(
+                campaign_id=locked.campaign_id,
+                round=locked,
+                item_id=plan.item_id,
+                prompt_id=plan.prompt_id,
+                form=Campaign.Form.COMPARE,
+                arm=plan.arm,
+                acquisition=plan.acquisition,
+                score=plan.score,
+                propensity=plan.propensity,
+                model_version=chosen_by,
+            )
+            for plan in planned
+        ]
+    )
+    QueryResponse.objects.bulk_create(
+        QueryResponse(query=query, response_id=response_id)
+        for query, plan in zip(queries, planned, strict=True)
+        for response_id in plan.response_ids
+    )
+    _publish_slots(made=locked, queries=queries)
+    locked.state, locked.detail = State.PUBLISHED, f"{len(queries)} questions"
+    locked.annotations_seen, locked.report = annotations_seen, report
+    locked.finished_at = timezone.now()
+    locked.save()
+    return True
+
+
+def _publish_slots(*, made: Round, queries: Sequence[Query]) -> None:
+    """Overlap many slots a query; older rounds are served first, so that overlaps fill up."""
+    Slot.objects.bulk_create(
+        Slot(campaign_id=made.campaign_id, query=query, place=made.number)
+        for query in queries
+        for _ in range(made.campaign.overlap)
+    )
+
+
+@transaction.atomic
+def release_flagged(*, query: Query) -> None:
+    """A researcher found nothing wrong: offer the query again."""
+    _decide_flag(query, Slot.State.OPEN)
+
+
+@transaction.atomic
+def withdraw_flagged(*, query: Query) -> None:
+    """A researcher agrees with the flag: nobody is asked this again."""
+    _decide_flag(query, Slot.State.WITHDRAWN)
+
+
+def _decide_flag(query: Query, state: str) -> None:
+    Slot.objects.filter(query=query, state=Slot.State.HELD).update(state=state)
+    Query.objects.filter(pk=query.pk).update(flagged_at=None)

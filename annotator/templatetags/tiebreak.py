@@ -1,0 +1,91 @@
+"""What templates may ask for: safe Markdown, numbers as people write them, keys of the buttons."""
+
+from __future__ import annotations
+
+from django import template
+from django.utils.safestring import SafeString
+
+from annotator import content
+from annotator.forms import FORMS
+
+register = template.Library()
+
+NARROW_SPACE = "\u202f"
+# Keys of the answers, by value sent. The page's script reads them from the buttons.
+KEYS = {
+    "a3": "1",
+    "a2": "2",
+    "a1": "3",
+    "tie": "4 t",
+    "b1": "5",
+    "b2": "6",
+    "b3": "7",
+    "neither": "n",
+    "skip": "s",
+    "flag": "f",
+}
+
+
+@register.filter
+def markdown(text: str) -> SafeString:
+    """Untrusted Markdown as safe HTML."""
+    return content.to_html(text)
+
+
+@register.filter
+def turns(prompt: str | list[dict[str, str]]) -> list[dict[str, str]]:
+    """A prompt as chat turns with safe HTML."""
+    return content.to_turns(prompt)
+
+
+@register.filter
+def form_template(name: str) -> str:
+    """The partial template of a form of feedback."""
+    return FORMS[name].template
+
+
+@register.filter
+def keys(choice: str) -> str:
+    """The keys that press this answer's button, separated by spaces."""
+    return KEYS.get(choice, "")
+
+
+@register.filter
+def split_keys(keys: str) -> list[str]:
+    """Each key as it is printed on a button."""
+    return keys.upper().split()
+
+
+@register.filter
+def side(choice: str) -> str:
+    """Which response an answer of the scale is for: `a`, `b` or `tie`."""
+    return choice[0] if choice[1:].isdigit() else choice
+
+
+@register.filter
+def arrows(strength: int) -> list[int]:
+    """As many marks as the preference is strong."""
+    return list(range(strength))
+
+
+@register.filter
+def thousands(number: int | float | None) -> str:
+    """A whole number in groups of three: 12 345."""
+    return "–" if number is None else f"{number:,.0f}".replace(",", NARROW_SPACE)
+
+
+@register.filter
+def percent(share: float | None) -> str:
+    """A share in per cent, with one decimal."""
+    return "–" if share is None else f"{share * 100:.1f}{NARROW_SPACE}%"
+
+
+@register.filter
+def seconds(milliseconds: float | None) -> str:
+    """Milliseconds as seconds, or minutes when long."""
+    if milliseconds is None:
+        return "–"
+    whole = round(milliseconds / 1000)
+    if whole < 100:
+        return f"{milliseconds / 1000:.1f}{NARROW_SPACE}s"
+    return f"{whole // 60}{NARROW_SPACE}min {whole % 60:02d}{NARROW_SPACE}s"

@@ -1,0 +1,19 @@
+"""Pages of annotators and researchers."""
+
+from django.contrib.auth import views as auth_views
+from django.urls import path
+
+from annotator.views import annotate, campaigns, session
+
+urlpatterns = [
+    path("", campaigns.home, name="home"),
+    path("signin/", session.SignIn.as_view(), name="signin"),
+    path("signin/here/", session.sign_in_here, name="signin-here"),
+    path("signout/", auth_views.LogoutView.as_view(), name="signout"),
+    path("c/<slug:slug>/", annotate.workspace, name="workspace"),
+    path("c/<slug:slug>/guidelines/", annotate.guidelines, name="guidelines"),
+    path("c/<slug:slug>/undo/", annotate.undo, name="undo"),
+    path("c/<slug:slug>/progress/", campaigns.progress, name="progress"),
+    path("a/<uuid:assignment_id>/answer/", annotate.answer, name="answer"),
+    path("a/<uuid:assignment_id>/draft/", annotate.draft, name="draft"),
+]

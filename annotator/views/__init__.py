@@ -1,0 +1,1 @@
+"""Pages: fetch what this user may touch, validate, one call, answer."""

@@ -1,0 +1,164 @@
+"""The annotator's pages: guidelines, the workspace, and what its buttons do."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import UUID
+
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.shortcuts import redirect, render
+from django.views.decorators.http import require_GET, require_http_methods, require_POST
+
+from annotator import selectors
+from annotator.errors import InvalidAnswer, InvalidInput, Missing
+from annotator.forms.compare import OTHER, SCALE
+from annotator.models import Annotator, Assignment
+from annotator.services import rounds
+from annotator.services.annotations import fetch_assignment, record_annotation, undo_last
+from annotator.services.assignments import next_assignment, save_draft
+from annotator.services.campaigns import ensure_annotator, mark_guidelines_read
+
+from .access import signed_in
+
+LONGEST_DRAFT = 20_000
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """Everything the workspace template may know. No arm, score, model or other answer."""
+
+    annotator: Annotator
+    status: selectors.LoopStatus
+    assignment: Assignment | None = None
+    shown: selectors.Shown | None = None
+    empty: selectors.EmptyQueue | None = None
+    errors: dict[str, list[str]] = field(default_factory=dict)
+    values: dict[str, Any] = field(default_factory=dict)
+    scale: list[tuple[str, str, int]] = field(default_factory=lambda: SCALE)
+    other: list[tuple[str, str]] = field(default_factory=lambda: OTHER)
+
+
+def _workspace(
+    annotator: Annotator,
+    assignment: Assignment | None,
+    *,
+    errors: dict[str, list[str]] | None = None,
+    values: dict[str, Any] | None = None,
+) -> Workspace:
+    status = selectors.loop_status(campaign_id=annotator.campaign_id, annotator_id=annotator.pk)
+    if assignment is None:
+        empty = selectors.why_empty(campaign=annotator.campaign, annotator=annotator)
+        return Workspace(annotator, status, empty=empty)
+    return Workspace(
+        annotator,
+        status,
+        assignment,
+        selectors.shown(assignment=assignment),
+        errors=errors or {},
+        values=values if values is not None else assignment.draft,
+    )
+
+
+def _show(request: HttpRequest, workspace: Workspace, *, status: int = 200) -> HttpResponse:
+    """The whole page, or only the part that changes when htmx asks."""
+    wants_part = bool(request.headers.get("HX-Request"))
+    template = "annotate/workspace_part.html" if wants_part else "annotate/workspace.html"
+    context = {"w": workspace, "campaign": workspace.annotator.campaign}
+    response = render(request, template, context, status=status)
+    response["Vary"] = "HX-Request"
+    return response
+
+
+@require_GET
+@signed_in
+def workspace(request: HttpRequest, slug: str) -> HttpResponse:
+    """The next question of this campaign, or why there is none."""
+    try:
+        annotator, assignment = next_assignment(slug=slug, user=request.user)
+    except Missing:  # a first visit: the row under which this person answers is made now
+        campaign = selectors.campaign_to_answer(slug=slug, user=request.user)
+        ensure_annotator(campaign=campaign, user=request.user)
+        annotator, assignment = next_assignment(slug=slug, user=request.user)
+    if annotator.guidelines_read < annotator.guidelines_version:
+        return redirect("guidelines", slug=slug)
+    seen = _workspace(annotator, assignment)
+    rounds.request_round_if_due(campaign=annotator.campaign, status=seen.status)
+    return _show(request, seen)
+
+
+@require_http_methods(["GET", "POST"])
+@signed_in
+def guidelines(request: HttpRequest, slug: str) -> HttpResponse:
+    """Read the guidelines; confirming leads to the first question."""
+    campaign = selectors.campaign_to_answer(slug=slug, user=request.user)
+    annotator = ensure_annotator(campaign=campaign, user=request.user)
+    if request.method == "POST":
+        mark_guidelines_read(annotator=annotator, version=_version(request, campaign))
+        return redirect("workspace", slug=slug)
+    newest = campaign.guidelines.first()
+    return render(
+        request,
+        "annotate/guidelines.html",
+        {"campaign": campaign, "guidelines": newest, "annotator": annotator},
+    )
+
+
+def _version(request: HttpRequest, campaign: Any) -> int:
+    """The version that was on the page, which may be older than the newest."""
+    sent = request.POST.get("version", "")
+    if not sent.isdigit() or int(sent) > campaign.guidelines_version:
+        raise InvalidInput(f"version: expected a guidelines version, got {sent!r}")
+    return int(sent)
+
+
+@require_POST
+@signed_in
+def answer(request: HttpRequest, assignment_id: UUID) -> HttpResponse:
+    """Record one answer; reply with the next question, or with the form and its errors."""
+    try:
+        key = UUID(request.POST.get("submission_key", ""))
+    except ValueError as error:
+        raise InvalidInput("submission_key: expected the key that came with the page") from error
+    try:
+        said = record_annotation(
+            assignment_id=assignment_id, user=request.user, submission_key=key, data=request.POST
+        )
+    except InvalidAnswer as error:
+        assignment = fetch_assignment(assignment_id=assignment_id, user=request.user)
+        again = _workspace(
+            assignment.annotator, assignment, errors=error.fields, values=request.POST.dict()
+        )
+        return _show(request, again, status=422)
+    return _next(request, slug=said.assignment.annotator.campaign.slug)
+
+
+def _next(request: HttpRequest, *, slug: str) -> HttpResponse:
+    """The next question in the same response; without JavaScript, a redirect to it."""
+    if not request.headers.get("HX-Request"):
+        return redirect("workspace", slug=slug)
+    annotator, assignment = next_assignment(slug=slug, user=request.user)
+    if annotator.guidelines_read < annotator.guidelines_version:
+        response = HttpResponse(status=204)
+        response["HX-Redirect"] = f"/c/{slug}/guidelines/"
+        return response
+    seen = _workspace(annotator, assignment)
+    rounds.request_round_if_due(campaign=annotator.campaign, status=seen.status)
+    return _show(request, seen)
+
+
+@require_POST
+@signed_in
+def undo(request: HttpRequest, slug: str) -> HttpResponse:
+    """Take back the last answer and show that question again."""
+    undo_last(slug=slug, user=request.user)
+    return _next(request, slug=slug)
+
+
+@require_POST
+@signed_in
+def draft(request: HttpRequest, assignment_id: UUID) -> HttpResponse:
+    """Keep what was typed so far."""
+    typed = {"rationale": request.POST.get("rationale", "")[:LONGEST_DRAFT]}
+    saved = save_draft(assignment_id=assignment_id, user=request.user, draft=typed)
+    return JsonResponse({"saved": saved})

@@ -1,0 +1,65 @@
+"""Lists and the researcher's first page of a campaign."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.views.decorators.http import require_GET
+
+from annotator import selectors
+from annotator.charts import Point, learning_curve
+from annotator.errors import Missing
+from annotator.models import Campaign, ModelVersion
+
+from .access import signed_in
+
+
+@require_GET
+@signed_in
+def home(request: HttpRequest) -> HttpResponse:
+    """My campaigns: those I answer in, and those whose figures I may see."""
+    return render(
+        request,
+        "home.html",
+        {
+            "answering": selectors.my_campaigns(user=request.user),
+            "reading": Campaign.objects.readable_by(request.user).order_by("state", "name"),
+        },
+    )
+
+
+@require_GET
+@signed_in
+def progress(request: HttpRequest, slug: str) -> HttpResponse:
+    """Progress, learning curve, pace: true and readable."""
+    campaign = Campaign.objects.readable_by(request.user).filter(slug=slug).first()
+    if campaign is None:
+        raise Missing(f"no campaign {slug!r} whose figures you may see")
+    figures = selectors.figures(campaign=campaign)
+    status = selectors.loop_status(campaign_id=campaign.pk)
+    wants_part = bool(request.headers.get("HX-Request"))
+    template = "campaign/progress_part.html" if wants_part else "campaign/progress.html"
+    context = {
+        "campaign": campaign,
+        "f": figures,
+        "status": status,
+        "accuracy": learning_curve(_series(figures.versions, "accuracy"), percent=True),
+        "log_loss": learning_curve(_series(figures.versions, "log_loss"), percent=False),
+    }
+    return render(request, template, context)
+
+
+def _series(versions: list[ModelVersion], metric: str) -> dict[str, list[Point]]:
+    """Curves by kind of model; versions whose holdout had no answers yet are left out."""
+    series: dict[str, list[Point]] = defaultdict(list)
+    for version in versions:
+        figure = version.metrics.get(metric)
+        if not figure or figure.get("value") is None:
+            continue
+        name = "policy + random" if version.kind == ModelVersion.Kind.ALL else "random only"
+        point = Point(version.comparisons, figure["value"], figure["low"], figure["high"])
+        if not series[name] or series[name][-1].labels < point.labels:
+            series[name].append(point)
+    return dict(series)

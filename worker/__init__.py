@@ -1,0 +1,1 @@
+"""Background work: the only place where the web side and the learning side meet."""

@@ -1,0 +1,45 @@
+"""`python -m worker.child JOB ATTEMPT`: the process in which one attempt at one job runs."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+import threading
+import traceback
+
+import django
+
+
+def _die_with_parent() -> None:
+    """End at once when the parent's end of our standard input closes: it was killed."""
+    sys.stdin.buffer.read()
+    os._exit(3)
+
+
+def main(job_id: int, attempt: int) -> int:
+    """Run the attempt; 0 also when it failed in a way that was recorded."""
+    from annotator.models import Job
+    from worker import handlers
+    from worker.jobs import PermanentFailure, RunningJob, Superseded
+
+    row = Job.objects.get(pk=job_id)
+    job = RunningJob(row.pk, row.kind, row.arguments, attempt)
+    try:
+        handlers.HANDLERS[job.kind](job)
+    except Superseded:
+        logging.getLogger(__name__).warning("attempt %s of job %s is history", attempt, job_id)
+    except Exception as error:
+        traceback.print_exc()
+        permanent = isinstance(error, (PermanentFailure, *handlers.PERMANENT))
+        said = str(error) if permanent else f"{type(error).__name__}: {error}"
+        if job.fail(said, again=not permanent):
+            handlers.give_up(job.kind, job.arguments, said)
+    return 0
+
+
+if __name__ == "__main__":
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
+    threading.Thread(target=_die_with_parent, daemon=True).start()
+    django.setup()
+    sys.exit(main(int(sys.argv[1]), int(sys.argv[2])))

@@ -1,0 +1,106 @@
+"""Claiming, renewing and ending jobs. Every write names the attempt, so the past cannot write.
+
+A job is claimed by one conditional UPDATE. While it runs its lease is renewed; when its worker
+dies the lease runs out and the sweep rings for it again. Results are written inside `fence`,
+which locks the row and refuses an attempt that is no longer the current one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from django.conf import settings
+from django.db import transaction
+from django.db.models import F
+from django.utils import timezone
+
+from annotator.models import Job
+
+State = Job.State
+
+
+class Superseded(Exception):
+    """Another attempt has the job, or it was cancelled: stop, and write nothing."""
+
+
+class PermanentFailure(Exception):
+    """Trying again cannot help; the message says what a person should do."""
+
+
+def _lease() -> Any:
+    return timezone.now() + timedelta(seconds=settings.JOB_LEASE_SECONDS)
+
+
+@dataclass(frozen=True)
+class RunningJob:
+    """One attempt at one job, as its handler sees it."""
+
+    id: int
+    kind: str
+    arguments: dict[str, Any]
+    attempt: int
+
+    def _mine(self) -> Any:
+        return Job.objects.filter(pk=self.id, attempt=self.attempt, state=State.RUNNING)
+
+    def heartbeat(self) -> bool:
+        """Renew the lease; False when the job is no longer this attempt's."""
+        return bool(self._mine().update(lease_until=_lease()))
+
+    def progress(self, done: int, total: int, message: str = "") -> None:
+        """Say how far the work is, and renew the lease.
+
+        Raises:
+            Superseded: stop working.
+        """
+        fields = {"done": done, "total": total, "message": message[:500], "lease_until": _lease()}
+        if not self._mine().update(**fields):
+            raise Superseded(f"job {self.id} attempt {self.attempt}")
+
+    @contextmanager
+    def fence(self) -> Iterator[None]:
+        """A transaction that commits only if this attempt is current; ends the job with it.
+
+        Raises:
+            Superseded: another attempt is current; everything inside is rolled back.
+        """
+        with transaction.atomic():
+            if not self._mine().select_for_update().exists():
+                raise Superseded(f"job {self.id} attempt {self.attempt}")
+            yield
+            self._mine().update(
+                state=State.DONE, finished_at=timezone.now(), lease_until=None, error=""
+            )
+
+    def fail(self, error: str, *, again: bool) -> bool:
+        """Record a failed attempt: back to the queue, or given up for good. True when given up."""
+        mine = self._mine()
+        if again and mine.filter(attempt__lt=F("max_attempts")).update(
+            state=State.QUEUED, error=error, lease_until=None
+        ):
+            return False
+        return bool(
+            mine.update(
+                state=State.FAILED, error=error, lease_until=None, finished_at=timezone.now()
+            )
+        )
+
+
+def claim(job_id: int) -> RunningJob | None:
+    """Take a job if it waits, or if its last worker's lease ran out. One UPDATE decides."""
+    now = timezone.now()
+    taken = Job.objects.filter(pk=job_id).claimable(now=now)
+    if not taken.update(
+        state=State.RUNNING,
+        attempt=F("attempt") + 1,
+        lease_until=_lease(),
+        started_at=now,
+        message="",
+    ):
+        return None
+    job = Job.objects.get(pk=job_id)
+    return RunningJob(job.pk, job.kind, job.arguments, job.attempt)

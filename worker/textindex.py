@@ -1,0 +1,117 @@
+"""What is known of every response's text: digest and surface features, computed once.
+
+A round must not read a million texts to learn that nothing is new. The index lies beside the
+feature store; responses that are not in it yet are found by their ids.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from django.conf import settings
+from numpy.typing import NDArray
+
+from annotator.models import Response
+from learning import surface
+from learning.encoders import pair_text
+from learning.features import text_digest
+
+CHUNK = 2000
+
+
+@dataclass(frozen=True)
+class TextIndex:
+    """Arrays over a campaign's responses, in the order of their ids.
+
+    Attributes:
+        ids: Response ids, ascending, shape ``(m,)``.
+        digests: Text digests for the feature store, shape ``(m, 16)``, uint8.
+        surface: Surface features, shape ``(m, s)``.
+    """
+
+    ids: NDArray[np.int64]
+    digests: NDArray[np.uint8]
+    surface: NDArray[np.float32]
+
+    def keys(self) -> list[bytes]:
+        """Digests as the feature store wants them."""
+        return [row.tobytes() for row in self.digests]
+
+    def rows(self, response_ids: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Row of each response id; -1 for ids that are not in the index."""
+        at = np.searchsorted(self.ids, response_ids)
+        at = np.minimum(at, max(len(self.ids) - 1, 0))
+        found = self.ids[at] == response_ids if len(self.ids) else np.zeros(len(at), bool)
+        return np.where(found, at, -1).astype(np.int64)
+
+
+def _path(campaign_id: int) -> Path:
+    return Path(settings.VAR_DIR) / "index" / f"campaign-{campaign_id}.npz"
+
+
+def _empty() -> TextIndex:
+    return TextIndex(
+        np.empty(0, np.int64),
+        np.empty((0, 16), np.uint8),
+        np.empty((0, len(surface.NAMES)), np.float32),
+    )
+
+
+def _load(campaign_id: int) -> TextIndex:
+    """The stored index; anything unreadable or of another feature set is built anew."""
+    try:
+        with np.load(_path(campaign_id), allow_pickle=False) as stored:
+            index = TextIndex(stored["ids"], stored["digests"], stored["surface"])
+    except (OSError, ValueError, KeyError):
+        return _empty()
+    fits = index.surface.shape == (len(index.ids), len(surface.NAMES))
+    return index if fits else _empty()
+
+
+def refresh(campaign_id: int) -> TextIndex:
+    """Bring the index up to date with the database and return it."""
+    index = _load(campaign_id)
+    stored = Response.objects.filter(prompt__campaign_id=campaign_id).order_by("pk")
+    wanted = np.fromiter(stored.values_list("pk", flat=True).iterator(chunk_size=CHUNK), np.int64)
+    new = np.setdiff1d(wanted, index.ids, assume_unique=True)
+    if not len(new) and len(wanted) == len(index.ids):
+        return index
+    parts = [index, *(_describe(new[i : i + CHUNK]) for i in range(0, len(new), CHUNK))]
+    ids = np.concatenate([part.ids for part in parts])
+    order = np.argsort(ids, kind="stable")
+    order = order[np.isin(ids[order], wanted)]
+    index = TextIndex(
+        ids[order],
+        np.concatenate([part.digests for part in parts])[order],
+        np.concatenate([part.surface for part in parts])[order],
+    )
+    _save(campaign_id, index)
+    return index
+
+
+def _describe(ids: NDArray[np.int64]) -> TextIndex:
+    texts = list(read_texts(ids))
+    digests = [text_digest(pair_text(prompt, response)) for _, prompt, response in texts]
+    return TextIndex(
+        np.array([pk for pk, _, _ in texts], np.int64),
+        np.frombuffer(b"".join(digests), np.uint8).reshape(-1, 16),
+        surface.features([t[1] for t in texts], [t[2] for t in texts]).astype(np.float32),
+    )
+
+
+def read_texts(ids: NDArray[np.int64]) -> Iterator[tuple[int, str | list[dict[str, str]], str]]:
+    """(response id, prompt, response text) of these responses, by id."""
+    rows = Response.objects.filter(pk__in=ids.tolist()).order_by("pk")
+    yield from rows.values_list("pk", "prompt__content", "text")
+
+
+def _save(campaign_id: int, index: TextIndex) -> None:
+    path = _path(campaign_id)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    half = path.with_name(f".{path.stem}.{uuid.uuid4().hex}.npz")
+    np.savez(half, ids=index.ids, digests=index.digests, surface=index.surface)
+    half.replace(path)
