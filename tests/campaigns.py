@@ -8,6 +8,7 @@ from itertools import combinations
 from typing import Any
 
 from django.contrib.auth.models import User
+from django.db import transaction
 
 from annotator.models import Campaign, ItemResponse, Query, Round
 from annotator.services.campaigns import add_member, create_campaign, mark_guidelines_read
@@ -71,13 +72,14 @@ def ask(campaign: Campaign, *, most: int = 1000, arm: str = "random") -> list[Qu
     """Publish the pool's pairs as one finished round, as a worker would."""
     last = Round.objects.filter(campaign=campaign).count()
     made = Round.objects.create(campaign=campaign, number=last + 1, trigger="test")
-    publish_round(
-        made=made,
-        planned=_plan(campaign, arm)[:most],
-        versions=[],
-        annotations_seen=0,
-        report={"pool_left": 0},
-    )
+    with transaction.atomic():  # a worker publishes inside its job's fence
+        publish_round(
+            made=made,
+            planned=_plan(campaign, arm)[:most],
+            versions=[],
+            annotations_seen=0,
+            report={"pool_left": 0},
+        )
     return list(Query.objects.filter(round=made).order_by("pk"))
 
 

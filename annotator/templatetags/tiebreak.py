@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from django import template
 from django.utils.safestring import SafeString
 
 from annotator import content
 from annotator.forms import FORMS
+from annotator.models import Campaign, Round
 
 register = template.Library()
 
 NARROW_SPACE = "\u202f"
+OPEN_FIRST = ["running", "paused", "draft", "finished"]
 # Keys of the answers, by value sent. The page's script reads them from the buttons.
 KEYS = {
     "a3": "1",
@@ -66,6 +70,32 @@ def side(choice: str) -> str:
 def arrows(strength: int) -> list[int]:
     """As many marks as the preference is strong."""
     return list(range(strength))
+
+
+@register.filter
+def first_word(label: str) -> str:
+    """What a narrow button has room for."""
+    return label.partition(" ")[0]
+
+
+@register.filter
+def other_words(label: str) -> str:
+    """The rest of a label after its first word."""
+    return label.partition(" ")[2]
+
+
+@register.filter
+def open_first(campaigns: Iterable[Campaign]) -> list[Campaign]:
+    """Campaigns that can be worked on before those that rest."""
+    return sorted(campaigns, key=lambda campaign: OPEN_FIRST.index(campaign.state))
+
+
+@register.filter
+def took(made: Round) -> str:
+    """How long a round took."""
+    if made.finished_at is None:
+        return "–"
+    return seconds(max(0.0, (made.finished_at - made.created_at).total_seconds() * 1000))
 
 
 @register.filter

@@ -119,7 +119,9 @@ def answer(request: HttpRequest, assignment_id: UUID) -> HttpResponse:
     try:
         key = UUID(request.POST.get("submission_key", ""))
     except ValueError as error:
-        raise InvalidInput("submission_key: expected the key that came with the page") from error
+        raise InvalidInput(
+            "the answer came without the submission_key of its page; reload the page and try again"
+        ) from error
     try:
         said = record_annotation(
             assignment_id=assignment_id, user=request.user, submission_key=key, data=request.POST

@@ -136,7 +136,9 @@ def test_recorded_history_teaches_the_first_model(ada: User) -> None:
     start_campaign(campaign=campaign)
     work()
     version = ModelVersion.objects.get(kind="all")
-    held = Prompt.objects.filter(is_holdout=True, items__external_id__in=[f"toy:{n}" for n in range(40)])
+    held = Prompt.objects.filter(
+        is_holdout=True, items__external_id__in=[f"toy:{n}" for n in range(40)]
+    )
     assert version.comparisons == 40 - held.count()
     assert not Query.objects.exclude(round=None).filter(item__external_id="toy:1").exists()
 
@@ -155,7 +157,9 @@ def test_a_stored_model_can_be_read_back(running: Campaign, ada: User) -> None:
         artifacts.read(version)
 
 
-def test_an_annotation_that_commits_late_is_still_learned_from(running: Campaign, ada: User) -> None:
+def test_an_annotation_that_commits_late_is_still_learned_from(
+    running: Campaign, ada: User
+) -> None:
     """The version is a count: a lower id that commits later still makes a newer version."""
     work()
     prefer_longer(running, ada)

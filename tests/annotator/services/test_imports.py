@@ -151,9 +151,7 @@ def test_keep_good_stores_the_good_and_writes_the_rejects(draft: Campaign) -> No
         (b"\x1f\x8bnot really", "the gzip stream is broken here"),
     ],
 )
-def test_a_wrong_file_is_refused_as_a_whole(
-    draft: Campaign, blob: bytes, expectation: str
-) -> None:
+def test_a_wrong_file_is_refused_as_a_whole(draft: Campaign, blob: bytes, expectation: str) -> None:
     with pytest.raises(InvalidInput, match=expectation):
         import_items(campaign=draft, stream=io.BytesIO(blob))
     assert stored() == (0, 0, 0)

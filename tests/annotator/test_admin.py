@@ -1,0 +1,198 @@
+"""The researcher's desk: create, import, start, pause, look, retry. Strangers see nothing."""
+
+from __future__ import annotations
+
+import gzip
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import Permission, User
+from django.core.files.uploadedfile import SimpleUploadedFile
+from django.test import Client
+
+from annotator.models import Campaign, Guidelines, Item, Job, Membership, Query, Round
+from annotator.services.campaigns import add_member, create_campaign
+from annotator.services.rounds import fail_round
+from tests.annotator.acts import answer, lease
+from tests.annotator.conftest import signed_in
+from tests.campaigns import item, lines, load
+
+ADMIN = "/admin/annotator"
+
+
+def fields(**changes: Any) -> dict[str, Any]:
+    """The campaign form as the browser sends it."""
+    campaign = Campaign()
+    names = ["overlap", "lease_minutes", "batch_size", "labels_per_round", "queue_low"]
+    names += ["random_share", "holdout_share", "holdout_prompts", "seed", "encoder", "form"]
+    names += ["candidates", "acquisition"]
+    sent = {name: getattr(campaign, name) for name in names}
+    inline = {"TOTAL_FORMS": 0, "INITIAL_FORMS": 0, "MIN_NUM_FORMS": 0, "MAX_NUM_FORMS": 1000}
+    sent |= {f"memberships-{key}": value for key, value in inline.items()}
+    sent |= {
+        "name": "Sea",
+        "slug": "sea",
+        "guidelines_text": "Be fair.",
+        "acquisition_config": "{}",
+    }
+    return sent | changes
+
+
+def upload(rows: list[dict[str, Any]], name: str = "items.jsonl") -> SimpleUploadedFile:
+    return SimpleUploadedFile(name, lines(rows).getvalue())
+
+
+@pytest.fixture
+def draft(ruth: User) -> Campaign:
+    return create_campaign(slug="sea", name="Sea", owner=ruth, guidelines="Be fair.")
+
+
+def test_a_researcher_creates_a_campaign_with_guidelines_and_owns_it(
+    ruth: User, as_ruth: Client
+) -> None:
+    reply = as_ruth.post(f"{ADMIN}/campaign/add/", fields())
+    assert reply.status_code == 302, reply.context["errors"]
+    campaign = Campaign.objects.get(slug="sea")
+    assert campaign.guidelines.get().text == "Be fair."
+    assert campaign.memberships.get().role == Membership.Role.OWNER
+    assert campaign.created_by == ruth
+
+
+def test_changed_guidelines_become_a_new_version_and_unchanged_ones_do_not(
+    draft: Campaign, as_ruth: Client
+) -> None:
+    where = f"{ADMIN}/campaign/{draft.pk}/change/"
+    for text in ("Be fair.", "Be fair and quick."):
+        assert as_ruth.post(where, fields(guidelines_text=text)).status_code == 302
+    assert list(draft.guidelines.values_list("version", flat=True)) == [2, 1]
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "said"),
+    [
+        ("acquisition", "magic", "not one of the available choices"),
+        ("random_share", "1.5", "less than or equal to 0.9"),
+        ("overlap", "0", "greater than or equal to 1"),
+        ("slug", "not a slug", "valid"),
+    ],
+)
+def test_a_wrong_setting_is_named_and_nothing_is_stored(
+    as_ruth: Client, field: str, value: str, said: str
+) -> None:
+    reply = as_ruth.post(f"{ADMIN}/campaign/add/", fields(**{field: value}))
+    assert reply.status_code == 200
+    assert said in reply.content.decode()
+    assert not Campaign.objects.exists()
+
+
+def test_import_start_pause_resume_by_the_buttons(draft: Campaign, as_ruth: Client) -> None:
+    where = f"{ADMIN}/campaign/{draft.pk}"
+    packed = SimpleUploadedFile("x.gz", gzip.compress(lines([item(n) for n in range(9)]).read()))
+    assert as_ruth.post(f"{where}/import/", {"file": packed}).status_code == 302
+    assert Item.objects.count() == 9
+    states = []
+    for what in ("start", "pause", "resume", "round", "finish"):
+        as_ruth.post(f"{where}/do/{what}/")
+        draft.refresh_from_db()
+        states.append(draft.state)
+    assert states == ["running", "paused", "running", "running", "finished"]
+    assert Round.objects.count() == 1
+
+
+def test_a_bad_upload_names_its_rows_and_stores_nothing(draft: Campaign, as_ruth: Client) -> None:
+    rows = [item(1), item(2, responses=[{"text": "only one"}])]
+    reply = as_ruth.post(f"{ADMIN}/campaign/{draft.pk}/import/", {"file": upload(rows)})
+    html = reply.content.decode()
+    assert "toy:2" in html
+    assert "expected 2 to 10 responses" in html
+    assert not Item.objects.exists()
+
+
+def test_a_wrong_upload_is_refused_in_words(draft: Campaign, as_ruth: Client) -> None:
+    picture = SimpleUploadedFile("cat.png", b"\x89PNG\r\n\x1a\n")
+    reply = as_ruth.post(f"{ADMIN}/campaign/{draft.pk}/import/", {"file": picture})
+    assert "this is a picture; expected JSON Lines" in reply.content.decode()
+
+
+def test_an_upload_over_the_limit_is_refused(
+    draft: Campaign, as_ruth: Client, settings: Any
+) -> None:
+    settings.MAX_UPLOAD_BYTES = 10
+    reply = as_ruth.post(f"{ADMIN}/campaign/{draft.pk}/import/", {"file": upload([item(1)])})
+    assert "the limit for an upload is 10" in reply.content.decode()
+
+
+def test_starting_an_empty_campaign_says_what_is_missing(draft: Campaign, as_ruth: Client) -> None:
+    reply = as_ruth.post(f"{ADMIN}/campaign/{draft.pk}/do/start/", follow=True)
+    assert "pool is empty: import items first" in reply.content.decode()
+
+
+def test_the_buttons_refuse_get(draft: Campaign, as_ruth: Client) -> None:
+    load(draft, [item(1), item(2)])
+    as_ruth.get(f"{ADMIN}/campaign/{draft.pk}/do/start/")
+    draft.refresh_from_db()
+    assert draft.state == "draft"
+
+
+def test_a_failed_round_is_shown_in_words_and_retried_by_its_button(
+    campaign: Campaign, as_ruth: Client
+) -> None:
+    made = Round.objects.create(campaign=campaign, number=7, trigger="test")
+    fail_round(round_id=made.pk, error="the encoder is not installed")
+    assert "failed: the encoder is not installed" in as_ruth.get(f"{ADMIN}/round/").content.decode()
+    as_ruth.post(f"{ADMIN}/round/", {"action": "retry", "_selected_action": [made.pk]})
+    made.refresh_from_db()
+    assert made.state == "waiting"
+    assert Job.objects.filter(kind="round", arguments={"round": made.pk}).exists()
+
+
+def test_flagged_questions_are_decided_in_the_admin(
+    campaign: Campaign, ada: User, as_ruth: Client
+) -> None:
+    assignment = lease(campaign, ada)
+    answer(assignment, ada, "flag", rationale="personal data")
+    action = {"action": "withdraw", "_selected_action": [assignment.query_id]}
+    as_ruth.post(f"{ADMIN}/query/", action)
+    assert Query.objects.get(pk=assignment.query_id).slots.get().state == "withdrawn"
+
+
+@pytest.mark.parametrize(
+    "model",
+    ["annotation", "annotator", "campaign", "guidelines", "item", "job", "modelversion", "query"]
+    + ["round", "slot", "snapshot"],
+)
+def test_every_list_opens(campaign: Campaign, ada: User, as_ruth: Client, model: str) -> None:
+    answer(lease(campaign, ada), ada)
+    assert as_ruth.get(f"{ADMIN}/{model}/").status_code == 200
+
+
+def test_staff_see_only_the_campaigns_they_steer(campaign: Campaign, sam: User) -> None:
+    sam.is_staff = True
+    sam.save()
+    sam.user_permissions.set(Permission.objects.filter(content_type__app_label="annotator"))
+    client = signed_in(User.objects.get(pk=sam.pk))
+    assert campaign.name not in client.get(f"{ADMIN}/campaign/").content.decode()
+    assert client.post(f"{ADMIN}/campaign/{campaign.pk}/do/pause/").status_code == 404
+    assert client.post(f"{ADMIN}/campaign/{campaign.pk}/import/").status_code == 404
+    add_member(campaign=campaign, user=sam, role="researcher")
+    assert campaign.name in client.get(f"{ADMIN}/campaign/").content.decode()
+
+
+def test_a_campaign_with_answers_cannot_be_deleted(
+    campaign: Campaign, ada: User, as_ruth: Client
+) -> None:
+    answer(lease(campaign, ada), ada)
+    reply = as_ruth.post(f"{ADMIN}/campaign/{campaign.pk}/delete/", {"post": "yes"})
+    assert reply.status_code == 403
+    assert Campaign.objects.exists()
+
+
+def test_annotators_have_no_desk(campaign: Campaign, as_ada: Client) -> None:
+    assert as_ada.get(f"{ADMIN}/campaign/").status_code == 302
+
+
+def test_guidelines_versions_cannot_be_edited(draft: Campaign, as_ruth: Client) -> None:
+    version = Guidelines.objects.get()
+    as_ruth.post(f"{ADMIN}/guidelines/{version.pk}/change/", {"text": "forged", "version": 9})
+    version.refresh_from_db()
+    assert (version.text, version.version) == ("Be fair.", 1)

@@ -1,0 +1,137 @@
+"""Real concurrent connections: never more counted than wanted, nothing lost, nothing doubled."""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections import Counter
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import User
+from django.db import connection
+from django.db.models import Count
+from django.test import Client
+
+from annotator.models import Annotation, Assignment, Campaign, Job, Round, Slot
+from annotator.services import rounds
+from tests.annotator.acts import answer, expire, lease
+from tests.annotator.conftest import person, signed_in
+from tests.campaigns import ask, make_campaign
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+CLIENTS = 32
+
+
+def together(act: Callable[[Any], Any], subjects: list[Any]) -> list[Any]:
+    """Do the same thing at the same moment, each in a thread with a connection of its own."""
+    gate = threading.Barrier(len(subjects))
+
+    def one(subject: Any) -> Any:
+        try:
+            gate.wait()
+            return act(subject)
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(len(subjects)) as pool:
+        return list(pool.map(one, subjects))
+
+
+def work_until_empty(campaign: Campaign) -> Callable[[Client], int]:
+    """Answer through the real pages until nothing is served; every answer is sent twice."""
+
+    def work(client: Client) -> int:
+        answered = 0
+        while True:
+            page = client.get(f"/c/{campaign.slug}/", HTTP_HX_REQUEST="true")
+            assert page.status_code == 200, page.content
+            html = page.content.decode()
+            where = re.search(r"/a/[0-9a-f-]{36}/answer/", html)
+            if where is None:
+                return answered
+            key = re.search(r'name="submission_key" value="([0-9a-f-]{36})"', html)
+            assert key is not None
+            fields = {"choice": "a2", "submission_key": key[1]}
+            for _ in range(2):
+                sent = client.post(where[0], fields)
+                assert sent.status_code == 302, sent.content
+            answered += 1
+
+    return work
+
+
+@pytest.mark.parametrize("overlap", [1, 2, 3])
+def test_32_clients_fill_every_slot_exactly_once(overlap: int) -> None:
+    people = [person(f"p{number}") for number in range(CLIENTS)]
+    campaign = make_campaign(prompts=40, people=tuple(people), overlap=overlap)
+    ask(campaign)
+    answered = together(work_until_empty(campaign), [signed_in(user) for user in people])
+    slots = Slot.objects.filter(campaign=campaign)
+    assert sum(answered) == slots.count() == 40 * overlap
+    assert set(slots.values_list("state", flat=True)) == {"answered"}
+    assert Annotation.objects.count() == slots.values("annotation").distinct().count()
+    per_query = Annotation.objects.order_by().values_list("query").annotate(n=Count("pk"))
+    assert {n for _, n in per_query} == {overlap}
+    twice = Counter(Annotation.objects.values_list("query", "annotator"))
+    assert max(twice.values()) == 1
+
+
+def test_one_person_in_many_tabs_holds_one_question() -> None:
+    ada = person("ada")
+    campaign = make_campaign(prompts=20, people=(ada,), overlap=2)
+    ask(campaign)
+    leases = together(lambda _: lease(campaign, ada), list(range(16)))
+    assert len({assignment.pk for assignment in leases}) == 1
+    assert Assignment.objects.count() == 1
+
+
+def test_the_same_answer_sent_by_many_requests_is_stored_once() -> None:
+    ada = person("ada")
+    campaign = make_campaign(prompts=2, people=(ada,))
+    ask(campaign)
+    assignment = lease(campaign, ada)
+    stored = together(lambda _: answer(assignment, ada).pk, list(range(16)))
+    assert len(set(stored)) == Annotation.objects.count() == 1
+
+
+def test_a_late_answer_and_the_next_person_never_both_count() -> None:
+    for number in range(8):
+        ada, ben = person(f"ada{number}"), person(f"ben{number}")
+        campaign = make_campaign(f"race-{number}", prompts=1, people=(ada, ben))
+        ask(campaign)
+        late = expire(lease(campaign, ada))
+
+        def act(
+            who: User, late: Assignment = late, ada: User = ada, c: Campaign = campaign
+        ) -> None:
+            if who == ada:
+                answer(late, ada)
+            elif (mine := lease(c, who)) is not None:
+                answer(mine, who)
+
+        together(act, [ada, ben])
+        said = Annotation.objects.filter(campaign=campaign)
+        assert said.standing().count() == 1
+        assert said.filter(annotator__user=ada).count() == 1  # kept, whoever counted
+
+
+def test_many_askers_make_one_round() -> None:
+    campaign = make_campaign(prompts=4)
+    together(
+        lambda n: rounds.request_round(campaign=campaign, trigger=f"asker {n}"), list(range(16))
+    )
+    assert Round.objects.count() == 1
+    assert Job.objects.filter(kind="round").count() == 1
+
+
+def test_two_workers_claim_a_job_once() -> None:
+    from worker import jobs
+
+    campaign = make_campaign(prompts=1)
+    job = Job.objects.get(campaign=campaign)
+    claims = together(lambda _: jobs.claim(job.pk), list(range(16)))
+    assert len([claimed for claimed in claims if claimed is not None]) == 1

@@ -1,0 +1,108 @@
+"""My campaigns, and the researcher's first page: true, readable, bounded."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import User
+from django.test import Client
+
+from annotator.charts import Point, learning_curve
+from annotator.models import Campaign, ModelVersion, Round
+from annotator.services.campaigns import add_member
+from annotator.templatetags.tiebreak import percent
+from tests.annotator.acts import answer, lease
+
+
+def figure(value: float) -> dict[str, float]:
+    return {"value": value, "low": value - 0.05, "high": value + 0.05}
+
+
+def learnt(campaign: Campaign, *, labels: int, accuracy: float) -> None:
+    """Two model versions of one more round."""
+    last = Round.objects.filter(campaign=campaign).count()
+    made = Round.objects.create(
+        campaign=campaign, number=last + 1, trigger="test", state="published"
+    )
+    for kind, seen in (("all", labels), ("random", labels // 3)):
+        ModelVersion.objects.create(
+            campaign=campaign,
+            round=made,
+            kind=kind,
+            head="linear_bt",
+            encoder_key="hashed",
+            annotations_seen=labels,
+            comparisons=seen,
+            metrics={"n": 40, "accuracy": figure(accuracy), "log_loss": figure(0.6)},
+        )
+
+
+def test_home_lists_what_i_answer_in(campaign: Campaign, as_ada: Client) -> None:
+    page = as_ada.get("/").content.decode()
+    assert campaign.name in page
+    assert f"/c/{campaign.slug}/progress/" not in page
+
+
+def test_home_leads_a_researcher_to_the_figures(campaign: Campaign, as_ruth: Client) -> None:
+    assert f"/c/{campaign.slug}/progress/" in as_ruth.get("/").content.decode()
+
+
+def test_an_annotator_does_not_see_the_figures(campaign: Campaign, as_ada: Client) -> None:
+    assert as_ada.get(f"/c/{campaign.slug}/progress/").status_code == 404
+
+
+def test_a_viewer_sees_the_figures(campaign: Campaign, sam: User, as_sam: Client) -> None:
+    add_member(campaign=campaign, user=sam, role="viewer")
+    assert as_sam.get(f"/c/{campaign.slug}/progress/").status_code == 200
+    assert as_sam.get(f"/c/{campaign.slug}/").status_code == 404
+
+
+def test_progress_counts_what_stands(campaign: Campaign, ada: User, as_ruth: Client) -> None:
+    answer(lease(campaign, ada), ada, "a2", active_ms="4000")
+    answer(lease(campaign, ada), ada, "skip")
+    page = as_ruth.get(f"/c/{campaign.slug}/progress/")
+    figures = page.context["f"]
+    assert (figures.judgements, figures.answered_slots, figures.open_slots) == (1, 1, 5)
+    assert figures.by_outcome == {"preference": 1, "skip": 1}
+    ada_row = next(row for row in figures.annotators if row.user_id == ada.pk)
+    assert (ada_row.answers, ada_row.skips, ada_row.median_ms) == (1, 1, 4000)
+
+
+def test_the_learning_curve_is_drawn_with_both_kinds_and_a_table(
+    campaign: Campaign, as_ruth: Client
+) -> None:
+    for labels, accuracy in ((20, 0.55), (60, 0.62), (120, 0.70)):
+        learnt(campaign, labels=labels, accuracy=accuracy)
+    html = as_ruth.get(f"/c/{campaign.slug}/progress/").content.decode()
+    assert html.count("<svg") >= 2
+    assert "policy + random" in html
+    assert "random only" in html
+    assert percent(0.70) in html
+
+
+def test_a_curve_needs_two_points() -> None:
+    point = Point(10, 0.5, 0.4, 0.6)
+    assert learning_curve({"a": [point]}, percent=True) is None
+    chart = learning_curve({"a": [point, Point(30, 0.7, 0.6, 0.8)]}, percent=True)
+    assert chart is not None
+    (line,) = chart.lines
+    assert [x for x, _, _ in line.dots] == [chart.left, chart.right]
+    assert line.dots[0][1] > line.dots[1][1]  # better is higher up
+
+
+@pytest.mark.parametrize("rounds", [1, 8])
+def test_the_page_costs_the_same_however_much_there_is(
+    campaign: Campaign, ada: User, as_ruth: Client, django_assert_max_num_queries: Any, rounds: int
+) -> None:
+    for number in range(rounds):
+        learnt(campaign, labels=20 * (number + 1), accuracy=0.6)
+    with django_assert_max_num_queries(18):
+        as_ruth.get(f"/c/{campaign.slug}/progress/")
+
+
+def test_every_state_of_a_round_has_words(campaign: Campaign) -> None:
+    made = Round(campaign=campaign, number=9, state="embedding", detail="3 200 of 10 000")
+    assert made.words == "embedding 3 200 of 10 000"
+    made.state, made.error = "failed", "Traceback …\nthe encoder is not installed"
+    assert made.words == "failed: the encoder is not installed"
