@@ -33,6 +33,7 @@ from annotator.models import (
     Response,
     Round,
     Slot,
+    Snapshot,
 )
 
 JUDGED = ("preference", "tie", "neither", "other")
@@ -203,6 +204,7 @@ class Figures:
     rounds: list[Round]
     versions: list[ModelVersion]
     annotators: list[Annotator]
+    snapshots: list[Snapshot]
 
 
 def figures(*, campaign: Campaign) -> Figures:
@@ -235,6 +237,7 @@ def figures(*, campaign: Campaign) -> Figures:
             campaign.model_versions.select_related("round").order_by("round__number", "kind")
         ),
         annotators=pace(campaign=campaign),
+        snapshots=list(campaign.snapshots.all()[:5]),
     )
 
 

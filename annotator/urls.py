@@ -14,6 +14,7 @@ urlpatterns = [
     path("c/<slug:slug>/guidelines/", annotate.guidelines, name="guidelines"),
     path("c/<slug:slug>/undo/", annotate.undo, name="undo"),
     path("c/<slug:slug>/progress/", campaigns.progress, name="progress"),
+    path("c/<slug:slug>/exports/", campaigns.export, name="export"),
     path("a/<uuid:assignment_id>/answer/", annotate.answer, name="answer"),
     path("a/<uuid:assignment_id>/draft/", annotate.draft, name="draft"),
 ]

@@ -11,10 +11,16 @@ import traceback
 import django
 
 
-def _die_with_parent() -> None:
+def watch_parent() -> None:
     """End at once when the parent's end of our standard input closes: it was killed."""
-    sys.stdin.buffer.read()
-    os._exit(3)
+
+    def watch() -> None:
+        # Not through sys.stdin: its lock, held by a waiting thread, breaks a clean exit.
+        while os.read(0, 1):
+            pass
+        os._exit(3)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 def main(job_id: int, attempt: int) -> int:
@@ -40,6 +46,6 @@ def main(job_id: int, attempt: int) -> int:
 
 if __name__ == "__main__":
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
-    threading.Thread(target=_die_with_parent, daemon=True).start()
+    watch_parent()
     django.setup()
     sys.exit(main(int(sys.argv[1]), int(sys.argv[2])))

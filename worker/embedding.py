@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 from django.conf import settings
+from django.db import connection
 
 from annotator.models import Campaign
 from learning.encoders import encoder_dim, encoder_key, load_encoder, pair_text
@@ -16,6 +19,8 @@ from worker.jobs import RunningJob
 from worker.textindex import TextIndex
 
 SHARD = 256
+POLL_SECONDS = 1.0
+EMBEDDING = 0x1B_0E  # first half of the advisory lock's key
 Progress = Callable[[int, int], None]
 
 
@@ -46,15 +51,46 @@ def encoder_name(campaign: Campaign) -> str:
 def ensure_features(campaign: Campaign, index: TextIndex, *, progress: Progress) -> FeatureStore:
     """Encode every text that has no features yet, shard by shard; returns the store.
 
-    A process that dies loses at most the shard under way. The encoder is loaded only when there
-    is something to encode.
+    A process that dies loses at most the shard under way. When another process embeds this
+    campaign already, its progress is told here and its work is waited for, not repeated.
     """
-    store = open_store(campaign)
+    store, keys = open_store(campaign), index.keys()
+    while len(store.missing(keys)):
+        with _turn(campaign) as mine:
+            if mine:
+                _encode_missing(campaign, index, store, progress)
+                continue
+        total = len(set(keys))
+        progress(total - len(store.missing(keys)), total)
+        time.sleep(POLL_SECONDS)
+    return store
+
+
+@contextmanager
+def _turn(campaign: Campaign) -> Iterator[bool]:
+    """Whether this process may embed the campaign now; the lock falls with the process."""
+    key = [EMBEDDING, campaign.pk]
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_try_advisory_lock(%s, %s)", key)
+        mine = bool(cursor.fetchone()[0])
+    try:
+        yield mine
+    finally:
+        if mine:
+            with connection.cursor() as cursor:
+                cursor.execute("SELECT pg_advisory_unlock(%s, %s)", key)
+
+
+def _encode_missing(
+    campaign: Campaign, index: TextIndex, store: FeatureStore, progress: Progress
+) -> None:
+    """The encoder is loaded only when there is something to encode."""
     keys = index.keys()
     missing = store.missing(keys)
     if not len(missing):
-        return store
-    total, done = len(set(keys)), len(set(keys)) - len(missing)
+        return
+    total = len(set(keys))
+    done = total - len(missing)
     progress(done, total)
     encoder = load_encoder(encoder_name(campaign), threads=settings.TORCH_THREADS)
     for start in range(0, len(missing), SHARD):
@@ -67,4 +103,3 @@ def ensure_features(campaign: Campaign, index: TextIndex, *, progress: Progress)
         store.append([keys[row] for row in rows], np.asarray(vectors, np.float32))
         done += len(rows)
         progress(done, total)
-    return store

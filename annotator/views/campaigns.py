@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections import defaultdict
 
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import render
-from django.views.decorators.http import require_GET
+from django.shortcuts import redirect, render
+from django.urls import reverse
+from django.views.decorators.http import require_GET, require_POST
 
 from annotator import selectors
 from annotator.charts import Point, learning_curve
 from annotator.errors import Missing
 from annotator.models import Campaign, ModelVersion
+from annotator.services.exports import FORMATS, ExportOptions
+from annotator.services.snapshots import request_snapshot
 
 from .access import signed_in
 
@@ -30,13 +33,32 @@ def home(request: HttpRequest) -> HttpResponse:
     )
 
 
+@require_POST
+@signed_in
+def export(request: HttpRequest, slug: str) -> HttpResponse:
+    """Ask for an export; it appears on the campaign's page when a worker has built it."""
+    campaign = _readable(request, slug)
+    request_snapshot(
+        campaign=campaign,
+        format_name=request.POST.get("format", ""),
+        options=ExportOptions(),
+        user=request.user,
+    )
+    return redirect(reverse("progress", args=[slug]) + "#exports")
+
+
+def _readable(request: HttpRequest, slug: str) -> Campaign:
+    campaign = Campaign.objects.readable_by(request.user).filter(slug=slug).first()
+    if campaign is None:
+        raise Missing(f"no campaign {slug!r} whose figures you may see")
+    return campaign
+
+
 @require_GET
 @signed_in
 def progress(request: HttpRequest, slug: str) -> HttpResponse:
     """Progress, learning curve, pace: true and readable."""
-    campaign = Campaign.objects.readable_by(request.user).filter(slug=slug).first()
-    if campaign is None:
-        raise Missing(f"no campaign {slug!r} whose figures you may see")
+    campaign = _readable(request, slug)
     figures = selectors.figures(campaign=campaign)
     status = selectors.loop_status(campaign_id=campaign.pk)
     wants_part = bool(request.headers.get("HX-Request"))
@@ -44,6 +66,7 @@ def progress(request: HttpRequest, slug: str) -> HttpResponse:
     context = {
         "campaign": campaign,
         "f": figures,
+        "formats": FORMATS,
         "status": status,
         "accuracy": learning_curve(_series(figures.versions, "accuracy"), percent=True),
         "log_loss": learning_curve(_series(figures.versions, "log_loss"), percent=False),

@@ -1,4 +1,4 @@
-"""Exports over REST with a token: asked for, built by a worker, downloaded, refused to strangers."""
+"""Exports over REST with a token: asked for, built, downloaded, refused to strangers."""
 
 from __future__ import annotations
 

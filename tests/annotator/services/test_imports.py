@@ -12,7 +12,7 @@ import pytest
 from annotator.errors import ImportRejected, InvalidInput
 from annotator.models import Annotation, Campaign, Item, Job, Prompt, Query, Response
 from annotator.services.campaigns import create_campaign
-from annotator.services.imports import ImportOptions, import_items
+from annotator.services.imports import import_items
 from tests.campaigns import item, lines, load
 
 pytestmark = pytest.mark.django_db

@@ -1,0 +1,104 @@
+"""What the strict content policy forbids is not in any template, and what they name exists."""
+
+import hashlib
+import json
+import re
+from importlib.metadata import version
+from pathlib import Path
+
+import pytest
+from django.conf import settings
+from django.contrib.staticfiles import finders
+from django.template.loader import get_template
+
+from annotator.forms.compare import CHOICES
+from annotator.templatetags.tiebreak import KEYS
+
+TEMPLATES_DIR = Path(settings.BASE_DIR) / "templates"
+STATIC_DIR = Path(settings.BASE_DIR) / "static"
+TEMPLATES = sorted(TEMPLATES_DIR.rglob("*.html"))
+SCRIPTS = sorted((STATIC_DIR / "js").glob("*.js"))
+
+each_template = pytest.mark.parametrize(
+    "path", TEMPLATES, ids=lambda path: str(path.relative_to(TEMPLATES_DIR))
+)
+
+
+@each_template
+def test_a_template_compiles(path):
+    get_template(str(path.relative_to(TEMPLATES_DIR)))
+
+
+@each_template
+def test_a_template_has_nothing_inline(path):
+    text = path.read_text(encoding="utf-8")
+    assert not re.search(r"<style\b", text)
+    assert not re.search(r"\sstyle\s*=", text)
+    assert not re.search(r"\son[a-z]+\s*=", text)
+    assert not re.search(r"hx-on\b|hx-vals=[\"']js:|javascript:", text)
+    assert all("src=" in tag for tag in re.findall(r"<script\b[^>]*>", text))
+
+
+@each_template
+def test_a_template_asks_no_third_party(path):
+    text = path.read_text(encoding="utf-8")
+    assert not re.search(r"(?:src|href|action)=[\"'](?:https?:)?//", text)
+
+
+@each_template
+def test_every_post_form_carries_the_token(path):
+    text = path.read_text(encoding="utf-8")
+    for form in re.findall(r"<form\b[^>]*method=\"post\".*?</form>", text, flags=re.DOTALL):
+        assert "{% csrf_token %}" in form
+
+
+@each_template
+def test_every_static_file_named_exists(path):
+    text = path.read_text(encoding="utf-8")
+    named = re.findall(r"{%\s*static\s+[\"']([^\"']+)[\"']", text)
+    named += re.findall(r"=\"/static/([^\"]+)\"", text)
+    assert [name for name in named if finders.find(name) is None] == []
+
+
+def test_the_page_for_a_crash_depends_on_nothing():
+    text = (TEMPLATES_DIR / "500.html").read_text(encoding="utf-8")
+    assert "{{" not in text
+    assert "{%" not in text
+
+
+def test_htmx_neither_evaluates_nor_styles_and_swaps_the_answers_that_are_errors():
+    text = (TEMPLATES_DIR / "partials" / "htmx.html").read_text(encoding="utf-8")
+    config = json.loads(re.search(r"content='([^']+)'", text)[1])
+    assert config["allowEval"] is config["includeIndicatorStyles"] is False
+
+    def swaps(status):
+        rules = config["responseHandling"]
+        return next(rule["swap"] for rule in rules if re.search(rule["code"], str(status)))
+
+    assert {status: swaps(status) for status in (200, 204, 401, 404, 409, 422, 500)} == {
+        **dict.fromkeys((200, 401, 404, 409, 422), True),
+        **dict.fromkeys((204, 500), False),
+    }
+
+
+def test_every_answer_has_a_key_and_no_two_share_one():
+    assert set(KEYS) == {value for value, _ in CHOICES}
+    keys = [key for keys in KEYS.values() for key in keys.split()] + ["r", "z", "g"]
+    assert len(keys) == len(set(keys))
+
+
+@pytest.mark.parametrize("path", SCRIPTS, ids=lambda path: path.name)
+def test_a_script_needs_no_other_module_and_no_evaluation(path):
+    text = path.read_text(encoding="utf-8")
+    assert not re.search(r"^\s*import\b|\bimport\(", text, flags=re.MULTILINE)  # names are hashed
+    assert not re.search(r"\beval\(|new Function\(|https?://", text)
+
+
+def test_vendored_scripts_are_the_reviewed_ones():
+    lines = (STATIC_DIR / "vendor.txt").read_text(encoding="utf-8").splitlines()
+    for line in (line for line in lines if line and not line.startswith("#")):
+        name, release, _licence, package, digest = line.split()
+        content = Path(finders.find(name)).read_bytes()
+        assert f'version:"{release.split(".")[0]}.'.encode() in content
+        if version(package.partition("==")[0]) == package.partition("==")[2]:
+            assert hashlib.sha256(content).hexdigest() == digest
