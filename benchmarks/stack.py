@@ -65,4 +65,5 @@ def running() -> Iterator[Stack]:
         yield Stack(f"http://127.0.0.1:{port}", var, supervisor)
 
 
+COLLECT = ("collectstatic", "--no-input", "-v0")
 SHARED = ("DATABASE_URL", "SECRET_KEY", "TIEBREAK_VAR", "DJANGO_SETTINGS_MODULE")

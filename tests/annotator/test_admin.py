@@ -158,8 +158,10 @@ def test_flagged_questions_are_decided_in_the_admin(
 
 @pytest.mark.parametrize(
     "model",
-    ["annotation", "annotator", "campaign", "guidelines", "item", "job", "modelversion", "query"]
-    + ["round", "slot", "snapshot"],
+    [
+        *("annotation", "annotator", "campaign", "guidelines", "item", "job", "modelversion"),
+        *("query", "round", "slot", "snapshot"),
+    ],
 )
 def test_every_list_opens(campaign: Campaign, ada: User, as_ruth: Client, model: str) -> None:
     answer(lease(campaign, ada), ada)

@@ -105,18 +105,18 @@ def test_a_late_answer_and_the_next_person_never_both_count() -> None:
         ask(campaign)
         late = expire(lease(campaign, ada))
 
-        def act(
-            who: User, late: Assignment = late, ada: User = ada, c: Campaign = campaign
-        ) -> None:
-            if who == ada:
-                answer(late, ada)
-            elif (mine := lease(c, who)) is not None:
-                answer(mine, who)
-
-        together(act, [ada, ben])
+        together(_late_or_next, [(ada, late), (ben, campaign)])
         said = Annotation.objects.filter(campaign=campaign)
         assert said.standing().count() == 1
         assert said.filter(annotator__user=ada).count() == 1  # kept, whoever counted
+
+
+def _late_or_next(subject: tuple[User, Assignment | Campaign]) -> None:
+    who, what = subject
+    if isinstance(what, Assignment):
+        answer(what, who)
+    elif (mine := lease(what, who)) is not None:
+        answer(mine, who)
 
 
 def test_many_askers_make_one_round() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from typing import Any
 
 import numpy as np
@@ -163,10 +164,17 @@ def test_an_annotation_that_commits_late_is_still_learned_from(
     """The version is a count: a lower id that commits later still makes a newer version."""
     work()
     prefer_longer(running, ada)
-    seen = store.count_annotations(running)
-    rounds.request_round_if_due(campaign=running)
+    rounds.request_round(campaign=running, trigger="test")
     work()
-    assert Round.objects.first().annotations_seen == seen
+    before = ModelVersion.objects.filter(kind="all").order_by("-round__number")[0]
+    late = Annotation.objects.filter(query__prompt__is_holdout=False).order_by("pk")[0]
+    late.pk, late.assignment, late.submission_key = -7, None, uuid.uuid4()
+    late.save(force_insert=True)
+    rounds.request_round(campaign=running, trigger="test")
+    work()
+    after = ModelVersion.objects.filter(kind="all").order_by("-round__number")[0]
+    assert after.annotations_seen == before.annotations_seen + 1
+    assert after.comparisons == before.comparisons + 1
 
 
 def test_an_unknown_encoder_fails_the_round_in_words_and_retry_repairs_it(
