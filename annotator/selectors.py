@@ -206,6 +206,12 @@ class Figures:
     annotators: list[Annotator]
     snapshots: list[Snapshot]
 
+    @property
+    def changing(self) -> bool:
+        """Whether workers will change the page soon: it then refreshes itself."""
+        live = any(made.state not in Round.ENDED for made in self.rounds)
+        return live or any(snapshot.under_way for snapshot in self.snapshots)
+
 
 def figures(*, campaign: Campaign) -> Figures:
     """Everything the campaign page says. A fixed number of queries, whatever the size."""

@@ -38,3 +38,14 @@ class Snapshot(models.Model):
 
     def __str__(self) -> str:
         return f"{self.campaign} {self.format} {self.created_at:%Y-%m-%d %H:%M}"
+
+    @property
+    def rows(self) -> int | None:
+        """Number of rows, once it is built."""
+        data = self.manifest.get("files", {}).get("data.jsonl", {})
+        return data.get("rows")
+
+    @property
+    def under_way(self) -> bool:
+        """Whether a worker still has to finish it."""
+        return self.state in (self.State.QUEUED, self.State.BUILDING)

@@ -1,0 +1,1 @@
+"""The Django project: settings, addresses, Celery, the embedded database and the demo."""

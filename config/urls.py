@@ -1,0 +1,14 @@
+"""Where each address leads."""
+
+from django.contrib import admin
+from django.urls import include, path
+
+from annotator.views import health
+
+urlpatterns = [
+    path("healthz", health.alive, name="healthz"),
+    path("readyz", health.ready, name="readyz"),
+    path("admin/", admin.site.urls),
+    path("api/", include("annotator.api.urls")),
+    path("", include("annotator.urls")),
+]

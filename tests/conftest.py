@@ -1,0 +1,83 @@
+"""One private PostgreSQL for the whole run; nothing of the developer's is read or written.
+
+``DATABASE_URL`` in the environment wins (CI's integration part). Under pytest-xdist the
+controller starts the server and its workers find the address in the environment.
+"""
+
+import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from django.conf import settings
+
+from config import env
+from config.broker import choose_broker
+from config.embedded_postgres import EmbeddedPostgres
+from config.guardian import Guardian
+
+os.environ["HF_HUB_OFFLINE"] = "1"
+os.environ["TOKENIZERS_PARALLELISM"] = "false"
+
+STATIC = "django.contrib.staticfiles.storage.StaticFilesStorage"
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_configure(config: pytest.Config) -> None:
+    """Start the database, then point the settings, loaded by now, at it."""
+    if not os.environ.get("DATABASE_URL"):
+        _start_database(config)
+    folder = tempfile.TemporaryDirectory(prefix="tiebreak-test-var-")
+    config.add_cleanup(folder.cleanup)
+    _adjust_settings(Path(folder.name))
+
+
+def _start_database(config: pytest.Config) -> None:
+    place = Path(tempfile.mkdtemp(prefix="tiebreak-test-"))
+    place.chmod(0o711)  # ours; the account that runs the server for root walks through
+    server = EmbeddedPostgres(place, fast=True)
+    guardian = Guardian(server, destroy=True)  # even if this process is killed
+    server.start()
+    os.environ["DATABASE_URL"] = server.url
+    os.environ.setdefault("SECRET_KEY", settings.SECRET_KEY)  # xdist's workers need one
+
+    def stop() -> None:
+        guardian.close()
+        os.environ.pop("DATABASE_URL", None)
+
+    config.add_cleanup(stop)
+
+
+def _adjust_settings(var: Path) -> None:
+    """Change what tests need different; in place, for Django has read the rest already."""
+    settings.VAR_DIR = var
+    settings.MEDIA_ROOT, settings.STATIC_ROOT = var / "media", var / "static"
+    settings.STATIC_ROOT.mkdir()
+    settings.DATABASE_URL = os.environ["DATABASE_URL"]
+    settings.DATABASES["default"].update(env.database("DATABASE_URL", settings.DATABASE_URL))
+    settings.BROKER = choose_broker("memory://localhost/", database=settings.DATABASES["default"])
+    settings.CELERY_BROKER_URL = settings.BROKER.url
+    settings.CELERY_BROKER_TRANSPORT_OPTIONS = settings.BROKER.transport_options
+    settings.CELERY_WORKER_ENABLE_REMOTE_CONTROL = True
+    settings.STORAGES = {**settings.STORAGES, "staticfiles": {"BACKEND": STATIC}}
+    settings.WHITENOISE_USE_FINDERS = settings.WHITENOISE_AUTOREFRESH = True
+    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+
+
+@pytest.fixture
+def free_port() -> int:
+    """Return a TCP port on 127.0.0.1 that nobody listens on."""
+    import socket
+
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@pytest.fixture
+def short_path() -> Iterator[Path]:
+    """Return an empty folder with a short path that every account can walk to."""
+    with tempfile.TemporaryDirectory(prefix="tb-") as name:
+        Path(name).chmod(0o711)
+        yield Path(name)

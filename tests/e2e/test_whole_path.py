@@ -1,0 +1,135 @@
+"""One person, one keyboard, the whole path: sign in, read, answer, undo, refill, export."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import User
+
+from annotator.models import Annotation, Campaign, Round
+from annotator.services.campaigns import add_member, create_campaign, start_campaign
+from config.broker import install_queue_schema
+from tests.campaigns import load
+from tests.worker.processes import process, until
+from tests.worker.test_rounds import FIELDS, rich
+
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(240)]
+
+KEYS = "1234567n"
+
+
+def tab_to(page: Any, text: str) -> None:
+    """Press Tab until something that says `text` has the focus."""
+    for _ in range(60):
+        page.keyboard.press("Tab")
+        said = page.evaluate(
+            "() => { const e = document.activeElement;"
+            " return (e.innerText || '') + ' ' + (e.getAttribute('aria-label') || '') }"
+        )
+        if text.lower() in said.lower():
+            return
+    raise AssertionError(f"nothing that says {text!r} can be reached with Tab")
+
+
+def sign_in(page: Any, name: str) -> None:
+    page.wait_for_selector("input[name=username]")
+    page.keyboard.type(name)  # the field has the focus already
+    page.keyboard.press("Tab")
+    page.keyboard.type(name)
+    page.keyboard.press("Enter")
+
+
+def question(page: Any) -> str:
+    """The question on the page, waiting for one when a round is choosing it."""
+    page.wait_for_selector("#question", timeout=60_000)
+    return str(page.get_attribute("#question", "data-answer"))
+
+
+def press(page: Any, key: str) -> None:
+    """Answer by key and wait until another question, or none, is shown."""
+    before = question(page)
+    page.wait_for_timeout(250)  # a key right after a swap is taken for a slip
+    page.keyboard.press(key)
+    page.wait_for_function(
+        "before => document.querySelector('#question')?.dataset.answer !== before", arg=before
+    )
+
+
+@pytest.fixture
+def campaign(ada: User, ruth: User) -> Campaign:
+    install_queue_schema()
+    made = create_campaign(
+        slug="loop", name="Longer or shorter", owner=ruth, guidelines="Choose *well*.", **FIELDS
+    )
+    load(made, [rich(number) for number in range(60)])
+    add_member(campaign=made, user=ada)
+    return start_campaign(campaign=made)
+
+
+def test_the_whole_path_with_the_keyboard_only(
+    campaign: Campaign, page: Any, live_server: Any, tmp_path: Path, settings: Any
+) -> None:
+    settings.VAR_DIR = tmp_path  # what the worker writes, the web process serves
+    with process("beat", tmp_path), process("worker", tmp_path):
+        page.goto(live_server.url)
+        sign_in(page, "ada")
+        page.wait_for_url(f"{live_server.url}/")
+        tab_to(page, "Annotate")
+        page.keyboard.press("Enter")
+        page.wait_for_url("**/guidelines/")
+        assert page.inner_text(".prose em") == "well"
+        tab_to(page, "I have read this")
+        page.keyboard.press("Enter")
+        question(page)
+
+        for number in range(19):
+            press(page, KEYS[number % len(KEYS)])
+        page.keyboard.press("r")
+        page.keyboard.type("The reason, with keys like 1 and z in it")
+        page.wait_for_timeout(1500)
+        page.reload()
+        assert page.input_value("#rationale") == "The reason, with keys like 1 and z in it"
+        twentieth = question(page)
+        press(page, "7")
+        assert Annotation.objects.standing().count() == 20
+
+        page.wait_for_timeout(250)
+        page.keyboard.press("z")
+        page.wait_for_function(
+            "id => document.querySelector('#question')?.dataset.answer === id", arg=twentieth
+        )
+        assert Annotation.objects.standing().count() == 19
+        press(page, "1")
+        last = Annotation.objects.order_by("-pk")[0]
+        assert (last.outcome, last.strength) == ("preference", 3)
+        assert last.rationale == "The reason, with keys like 1 and z in it"
+        assert last.tiers == [[pk] for pk in last.display_order]
+        assert last.active_ms is not None
+
+        # 12 questions a round: the queue has been refilled while the person went on.
+        until(lambda: Round.objects.filter(state="published").count() >= 2, what="a refill")
+        question(page)
+
+        page.goto(f"{live_server.url}/")
+        tab_to(page, "Sign out")
+        page.keyboard.press("Enter")
+        sign_in(page, "ruth")
+        page.wait_for_url(f"{live_server.url}/")
+        tab_to(page, "Progress")
+        page.keyboard.press("Enter")
+        page.wait_for_url("**/progress/")
+        tab_to(page, "native")
+        page.keyboard.press("Enter")
+        page.wait_for_selector("#exports a[href*=download]", timeout=60_000)
+        tab_to(page, "Download")
+        with page.expect_download() as waiting:
+            page.keyboard.press("Enter")
+        waiting.value.save_as(tmp_path / "taken.jsonl")
+
+    rows = [json.loads(line) for line in (tmp_path / "taken.jsonl").read_text().splitlines()]
+    standing = Annotation.objects.standing().filter(query__prompt__is_holdout=False)
+    assert sum(len(row["annotations"]) for row in rows) == standing.count() > 10
+    assert {row["source"] for row in rows} == {"toy"}
