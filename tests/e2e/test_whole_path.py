@@ -22,12 +22,12 @@ KEYS = "1234567n"
 
 
 def tab_to(page: Any, text: str) -> None:
-    """Press Tab until something that says `text` has the focus."""
+    """Press Tab until a link or button that says `text` has the focus."""
     for _ in range(60):
         page.keyboard.press("Tab")
         said = page.evaluate(
             "() => { const e = document.activeElement;"
-            " return (e.innerText || '') + ' ' + (e.getAttribute('aria-label') || '') }"
+            " return e.matches('a, button') ? e.innerText + ' ' + (e.ariaLabel ?? '') : '' }"
         )
         if text.lower() in said.lower():
             return
