@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -92,7 +93,7 @@ def learning_curve(series: dict[str, Sequence[Point]], *, percent: bool) -> Char
                 ],
             )
         )
-    steps = [i / 4 for i in range(5)]
+    labels, values = _round_ticks(x_low, x_high), _round_ticks(y_low, y_high)
     return Chart(
         width=WIDTH,
         height=HEIGHT,
@@ -101,11 +102,15 @@ def learning_curve(series: dict[str, Sequence[Point]], *, percent: bool) -> Char
         top=TOP,
         bottom=HEIGHT - BOTTOM,
         lines=lines,
-        x_ticks=[
-            Tick(x(x_low + (x_high - x_low) * s), f"{x_low + (x_high - x_low) * s:.0f}")
-            for s in steps
-        ],
-        y_ticks=[
-            Tick(y(y_low + (y_high - y_low) * s), text(y_low + (y_high - y_low) * s)) for s in steps
-        ],
+        x_ticks=[Tick(x(at), f"{at:,.0f}") for at in labels],
+        y_ticks=[Tick(y(at), text(at)) for at in values],
     )
+
+
+def _round_ticks(low: float, high: float) -> list[float]:
+    """Three to six round numbers inside a range: 1, 2 or 5 times a power of ten apart."""
+    raw = (high - low) / 4
+    power = 10.0 ** math.floor(math.log10(raw))
+    step = next(power * times for times in (1, 2, 5, 10) if raw <= power * times)
+    first = math.ceil(low / step)
+    return [step * i for i in range(first, math.floor(high / step + 1e-9) + 1)]

@@ -8,6 +8,7 @@ from datetime import datetime
 from django.contrib.auth.models import User
 from django.db.models import (
     Aggregate,
+    Case,
     Count,
     Exists,
     FloatField,
@@ -17,6 +18,7 @@ from django.db.models import (
     Q,
     QuerySet,
     Subquery,
+    When,
 )
 from django.db.models.functions import Coalesce
 
@@ -124,6 +126,7 @@ def my_campaigns(*, user: User) -> QuerySet[Campaign]:
         annotator__user=user, annotator__campaign_id=OuterRef("pk"), state="answered"
     )
     waiting = Slot.objects.filter(campaign_id=OuterRef("pk"), state__in=["open", "leased"])
+    running_first = Case(When(state="running", then=0), When(state="paused", then=1), default=2)
     return (
         Campaign.objects.answered_by(user)
         .exclude(state=Campaign.State.DRAFT)
@@ -131,7 +134,9 @@ def my_campaigns(*, user: User) -> QuerySet[Campaign]:
             mine=_count(mine, "annotator__campaign_id"),
             waiting=_count(waiting, "campaign_id"),
         )
-        .order_by("state", "name")
+        .order_by(
+            Case(When(state="running", then=0), When(state="paused", then=1), default=2), "name"
+        )
     )
 
 

@@ -197,6 +197,7 @@ REST_FRAMEWORK = {
 # --- language, time, logs --------------------------------------------------------------
 USE_I18N = True
 LANGUAGE_CODE = "en"
+LANGUAGES = [("en", "English")]  # one more line for each complete translation
 LOCALE_PATHS = [BASE_DIR / "locale"]
 USE_TZ = True
 TIME_ZONE = env.text("TIME_ZONE", "UTC")

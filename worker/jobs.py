@@ -89,6 +89,12 @@ class RunningJob:
             )
         )
 
+    def release(self) -> None:
+        """Give the job back after an orderly stop of the worker, which costs no attempt."""
+        self._mine().update(
+            state=State.QUEUED, lease_until=None, max_attempts=F("max_attempts") + 1
+        )
+
 
 def claim(job_id: int) -> RunningJob | None:
     """Take a job if it waits, or if its last worker's lease ran out. One UPDATE decides."""

@@ -8,6 +8,7 @@ pipe closes and the child ends itself.
 from __future__ import annotations
 
 import logging
+import signal
 import subprocess
 import sys
 
@@ -17,6 +18,7 @@ from worker.handlers import give_up
 from worker.jobs import RunningJob
 
 logger = logging.getLogger(__name__)
+ORDERLY = (-signal.SIGTERM, -signal.SIGINT)  # somebody stops the service: not the job's fault
 
 
 def run(job: RunningJob) -> str:
@@ -44,6 +46,9 @@ def _settle(job: RunningJob, code: int) -> str:
     """A child that ended without a word (killed, out of memory) leaves the job to be retried."""
     if code == 0:
         return "done"
+    if code in ORDERLY:
+        job.release()
+        return "stopped"
     how = f"signal {-code}" if code < 0 else f"exit code {code}"
     error = f"the worker process ended with {how} before it could report"
     if job.fail(error, again=True):

@@ -42,8 +42,8 @@ class Snapshot(models.Model):
     @property
     def rows(self) -> int | None:
         """Number of rows, once it is built."""
-        data = self.manifest.get("files", {}).get("data.jsonl", {})
-        return data.get("rows")
+        rows: int | None = self.manifest.get("files", {}).get("data.jsonl", {}).get("rows")
+        return rows
 
     @property
     def under_way(self) -> bool:

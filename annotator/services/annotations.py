@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from annotator.errors import AssignmentClosed, Missing, NothingToUndo
 from annotator.forms import FORMS
-from annotator.models import Annotation, Assignment, Query, Slot
+from annotator.models import Annotation, Assignment, Campaign, Query, Slot
 from annotator.services.assignments import lease_end, lock_annotator
 
 Outcome = Annotation.Outcome
@@ -134,6 +134,11 @@ def undo_last(*, slug: str, user: User) -> Assignment:
             the slot has been given to somebody else since (after a skip).
     """
     annotator = lock_annotator(slug=slug, user=user)
+    if annotator.campaign.state != Campaign.State.RUNNING:
+        raise NothingToUndo(
+            f"the campaign is {annotator.campaign.state}: an answer taken back now could not be "
+            "given again"
+        )
     last = (
         Assignment.objects.select_for_update(of=("self", "slot"))
         .filter(annotator=annotator, closed_at__isnull=False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from datetime import timedelta
 from typing import Any
 
@@ -126,6 +127,15 @@ def test_a_child_that_dies_without_a_word_is_retried(job: Job) -> None:
     assert runner._settle(running, -9) == "failed"
     job.refresh_from_db()
     assert (job.state, "signal 9" in job.error) == ("queued", True)
+
+
+def test_an_orderly_stop_costs_no_attempt(job: Job) -> None:
+    for _ in range(8):  # more often than the job has attempts
+        running = jobs.claim(job.pk)
+        assert running is not None
+        assert runner._settle(running, -signal.SIGTERM) == "stopped"
+    job.refresh_from_db()
+    assert (job.state, job.error) == ("queued", "")
 
 
 def test_an_error_that_another_try_cannot_mend_ends_the_job(job: Job, monkeypatch: Any) -> None:

@@ -11,6 +11,7 @@ from django.db import DatabaseError, transaction
 from annotator.errors import AssignmentClosed, InvalidAnswer, Missing, NothingToUndo
 from annotator.models import Annotation, Campaign, Query, Slot
 from annotator.services.annotations import undo_last
+from annotator.services.campaigns import set_state
 from annotator.services.rounds import release_flagged, withdraw_flagged
 from tests.annotator.acts import answer, expire, lease
 
@@ -173,6 +174,14 @@ def test_undo_without_an_answer_says_so(campaign: Campaign, ada: User) -> None:
     undo_last(slug=campaign.slug, user=ada)
     with pytest.raises(NothingToUndo):
         undo_last(slug=campaign.slug, user=ada)
+
+
+def test_undo_waits_while_the_campaign_is_paused(campaign: Campaign, ada: User) -> None:
+    answer(lease(campaign, ada), ada)
+    set_state(campaign=campaign, state="paused")
+    with pytest.raises(NothingToUndo, match="paused"):
+        undo_last(slug=campaign.slug, user=ada)
+    assert Annotation.objects.standing().count() == 1
 
 
 def test_undoing_a_skip_fails_when_somebody_else_has_the_question(

@@ -89,6 +89,8 @@ def test_a_curve_needs_two_points() -> None:
     (line,) = chart.lines
     assert [x for x, _, _ in line.dots] == [chart.left, chart.right]
     assert line.dots[0][1] > line.dots[1][1]  # better is higher up
+    assert [tick.text for tick in chart.x_ticks] == ["10", "15", "20", "25", "30"]
+    assert [tick.text for tick in chart.y_ticks] == ["40%", "60%", "80%"]
 
 
 @pytest.mark.parametrize("rounds", [1, 8])
