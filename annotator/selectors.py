@@ -134,9 +134,7 @@ def my_campaigns(*, user: User) -> QuerySet[Campaign]:
             mine=_count(mine, "annotator__campaign_id"),
             waiting=_count(waiting, "campaign_id"),
         )
-        .order_by(
-            Case(When(state="running", then=0), When(state="paused", then=1), default=2), "name"
-        )
+        .order_by(running_first, "name")
     )
 
 
