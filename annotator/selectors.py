@@ -261,17 +261,18 @@ class Median(Aggregate):
 def pace(*, campaign: Campaign) -> list[Annotator]:
     """Annotators with answers, skips, last answer and median seconds of attention. One query."""
     said = "annotations__outcome"
+    history_last = Case(When(user__isnull=True, then=1), default=0)
     return list(
         Annotator.objects.filter(campaign=campaign)
         .annotate(
             answers=Count("annotations", Q(**{f"{said}__in": JUDGED})),
             skips=Count("annotations", Q(**{said: "skip"})),
             flags=Count("annotations", Q(**{said: "flag"})),
-            last_at=Max("annotations__recorded_at"),
+            last_at=Max("annotations__recorded_at", filter=~Q(annotations__via="import")),
             median_ms=Median("annotations__active_ms", filter=Q(**{f"{said}__in": JUDGED})),
         )
         .filter(Q(answers__gt=0) | Q(user__isnull=False))
-        .order_by("-answers", "pseudonym")
+        .order_by(history_last, "-answers", "pseudonym")
     )
 
 
