@@ -40,7 +40,7 @@ class DemoError(Exception):
 
 
 class StopRequested(BaseException):
-    """SIGTERM or SIGHUP arrived."""
+    """Ctrl-C, SIGTERM or SIGHUP arrived."""
 
 
 def run(*, port: int, var: Path) -> NoReturn:
@@ -200,11 +200,11 @@ def _stop(number: int, frame: FrameType | None) -> NoReturn:
 
 def main() -> int:
     """Run; turn whatever happens into one sentence and an exit status."""
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, _stop)
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _stop)  # SIGINT too: a shell's background job starts with it ignored
     try:
         run(port=env.integer("DEMO_PORT", 8000, minimum=1, maximum=65535), var=env.var_dir())
-    except (KeyboardInterrupt, StopRequested):
+    except StopRequested:
         say("Stopped. `make demo` continues where this was.")
         return 0
     except (DemoError, ChildDiedError, EmbeddedPostgresError, ImproperlyConfigured) as error:
