@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from django.contrib.auth.models import User
 from django.db.models import (
@@ -29,7 +30,6 @@ from annotator.models import (
     Assignment,
     Campaign,
     Guidelines,
-    ModelVersion,
     Query,
     QueryResponse,
     Response,
@@ -205,7 +205,7 @@ class Figures:
     answered_slots: int
     held_slots: int
     rounds: list[Round]
-    versions: list[ModelVersion]
+    curve: list[dict[str, Any]]  # points of the newest report: all on the same answers
     annotators: list[Annotator]
     snapshots: list[Snapshot]
 
@@ -242,12 +242,17 @@ def figures(*, campaign: Campaign) -> Figures:
         answered_slots=slots["answered"],
         held_slots=slots["held"],
         rounds=list(campaign.rounds.all()[:10]),
-        versions=list(
-            campaign.model_versions.select_related("round").order_by("round__number", "kind")
-        ),
+        curve=_curve(campaign),
         annotators=pace(campaign=campaign),
         snapshots=list(campaign.snapshots.all()[:5]),
     )
+
+
+def _curve(campaign: Campaign) -> list[dict[str, Any]]:
+    newest = campaign.rounds.filter(state=Round.State.PUBLISHED).values_list("report", flat=True)
+    report = newest.first() or {}
+    points: list[dict[str, Any]] = report.get("curve", [])
+    return sorted(points, key=lambda point: (point["round"], point["kind"]))
 
 
 class Median(Aggregate):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -15,17 +14,16 @@ from numpy.typing import NDArray
 
 from annotator.models import Campaign, ModelVersion, Round
 from annotator.services.rounds import PlannedQuery, publish_round, report_state
-from learning import heads, metrics
+from learning import heads
 from learning.data import Context, Pool, Posterior
 from learning.features import Standardizer, assemble
 from learning.selection import Batch, compose_batch
-from worker import artifacts, embedding, store, textindex
+from worker import artifacts, curve, embedding, store, textindex
+from worker.curve import Exam
 from worker.jobs import RunningJob
 from worker.store import Candidates, Labels
 from worker.textindex import TextIndex
 
-logger = logging.getLogger(__name__)
-SCALING = "standardizer."  # prefix of the scaling's arrays in a stored model
 State = Round.State
 Kind = ModelVersion.Kind
 
@@ -45,6 +43,7 @@ class _Space:
 
     index: TextIndex
     encoder_key: str
+    embedded: NDArray[np.float32]  # (responses, e)
     phi: NDArray[np.float32]  # (responses, d)
     standardizer: Standardizer
     candidates: Candidates
@@ -68,14 +67,18 @@ class _Run:
             seen = store.count_annotations(self.campaign)
             labels = store.labels(self.campaign, space.index)
             posteriors = {kind: self._fit(space, labels, kind) for kind in Kind}
+            exam = Exam.of(labels, space.embedded, space.index.surface, seed=self.campaign.seed)
             versions = [
-                self._version(space, labels, kind, posterior, seen)
+                self._version(space, exam, kind, posterior, seen)
                 for kind, posterior in posteriors.items()
             ]
+            points = curve.earlier_points(self.campaign, exam, encoder_key=space.encoder_key)
+            points += [curve.point(v, v.metrics, self.made.number) for v in versions]
         with self._step(State.SELECTING):
             wanted = max(0, self.campaign.batch_size - store.open_queries(self.campaign))
             batch = self._select(space, labels, posteriors[Kind.ALL], wanted)
         planned, report = self._plan(space, batch, wanted)
+        report["curve"] = points
         with self.job.fence():
             publish_round(
                 made=self.made,
@@ -106,7 +109,7 @@ class _Run:
         found = store.candidates(self.campaign, index)
         standardizer = Standardizer.fit(embedded, index.surface, found.pairs)
         phi = assemble(embedded, index.surface, standardizer)
-        return _Space(index, features.encoder_key, phi, standardizer, found)
+        return _Space(index, features.encoder_key, embedded, phi, standardizer, found)
 
     def _fit(self, space: _Space, labels: Labels, kind: str) -> Posterior:
         """Fit on the training side only: the holdout is never trained on."""
@@ -121,23 +124,17 @@ class _Run:
         """The last model of this kind on the same features: a place to start from, no more."""
         last = self.campaign.model_versions.filter(kind=kind, encoder_key=space.encoder_key)
         version = last.order_by("-round__number").first()
-        if version is None:
+        loaded = curve.load(version) if version is not None else None
+        if loaded is None or loaded[0].dim != space.phi.shape[1]:
             return None
-        try:
-            arrays = artifacts.read(version)
-        except artifacts.BrokenArtifact:
-            logger.warning("%s cannot be read; fitting from nothing", version)
-            return None
-        stored = {k: v for k, v in arrays.items() if not k.startswith(SCALING)}
-        posterior = Posterior.from_arrays(stored)
-        return posterior if posterior.dim == space.phi.shape[1] else None
+        return loaded[0]
 
     def _version(
-        self, space: _Space, labels: Labels, kind: str, posterior: Posterior, seen: int
+        self, space: _Space, exam: Exam, kind: str, posterior: Posterior, seen: int
     ) -> ModelVersion:
         name = f"campaign-{self.campaign.pk}/{self.made.number:05d}-{kind}-{self.job.attempt}"
-        scaling = {f"{SCALING}{k}": v for k, v in space.standardizer.to_arrays().items()}
-        path, sha256 = artifacts.write(name=name, arrays=posterior.to_arrays() | scaling)
+        arrays = curve.stored_arrays(posterior, space.standardizer)
+        path, sha256 = artifacts.write(name=name, arrays=arrays)
         return ModelVersion(
             campaign=self.campaign,
             round=self.made,
@@ -151,29 +148,10 @@ class _Run:
                 "tie": posterior.tie,
                 "log_evidence": posterior.log_evidence,
             },
-            metrics=self._metrics(space, labels, posterior),
+            metrics=exam.grade(posterior, space.standardizer),
             artifact=path,
             artifact_sha256=sha256,
         )
-
-    def _metrics(self, space: _Space, labels: Labels, posterior: Posterior) -> dict[str, Any]:
-        """Figures on the holdout, with intervals over its prompts."""
-        tested = labels.comparisons.subset(labels.holdout)
-        clusters = labels.prompt[labels.holdout]
-        if not len(tested):
-            return {"n": 0}
-        # The same draws for both models and every round: curves differ by what was learnt.
-        rng = np.random.default_rng(self.campaign.seed)
-        found = metrics.evaluate(posterior, space.phi, tested, clusters, rng)
-        figures: dict[str, Any] = {"n": found.n, "n_decisive": found.n_decisive}
-        for name in ("accuracy", "log_loss", "brier", "ece", "log_loss_ties"):
-            estimate = getattr(found, name)
-            figures[name] = {
-                "value": _finite(estimate.value),
-                "low": _finite(estimate.low),
-                "high": _finite(estimate.high),
-            }
-        return figures
 
     def _select(self, space: _Space, labels: Labels, posterior: Posterior, wanted: int) -> Batch:
         found, asked = space.candidates, space.candidates
@@ -227,8 +205,3 @@ class _Run:
             "notes": {key: str(value) for key, value in batch.info.items()},
         }
         return planned, report
-
-
-def _finite(value: float | None) -> float | None:
-    """JSON has no NaN: a figure that cannot be had is null."""
-    return float(value) if value is not None and np.isfinite(value) else None

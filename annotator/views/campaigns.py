@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from typing import Any
 
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
@@ -12,11 +13,13 @@ from django.views.decorators.http import require_GET, require_POST
 from annotator import selectors
 from annotator.charts import Point, learning_curve
 from annotator.errors import Missing
-from annotator.models import Campaign, ModelVersion
+from annotator.models import Campaign
 from annotator.services.exports import FORMATS, ExportOptions
 from annotator.services.snapshots import request_snapshot
 
 from .access import signed_in
+
+KINDS = {"all": "policy + random", "random": "random only"}
 
 
 @require_GET
@@ -68,21 +71,20 @@ def progress(request: HttpRequest, slug: str) -> HttpResponse:
         "f": figures,
         "formats": FORMATS,
         "status": status,
-        "accuracy": learning_curve(_series(figures.versions, "accuracy"), percent=True),
-        "log_loss": learning_curve(_series(figures.versions, "log_loss"), percent=False),
+        "accuracy": learning_curve(_series(figures.curve, "accuracy"), percent=True),
+        "log_loss": learning_curve(_series(figures.curve, "log_loss"), percent=False),
     }
     return render(request, template, context)
 
 
-def _series(versions: list[ModelVersion], metric: str) -> dict[str, list[Point]]:
-    """Curves by kind of model; versions whose holdout had no answers yet are left out."""
+def _series(points: list[dict[str, Any]], figure: str) -> dict[str, list[Point]]:
+    """Curves by kind of model; points without holdout answers are left out."""
     series: dict[str, list[Point]] = defaultdict(list)
-    for version in versions:
-        figure = version.metrics.get(metric)
-        if not figure or figure.get("value") is None:
+    for point in points:
+        found = point.get(figure)
+        if not found or found["value"] is None:
             continue
-        name = "policy + random" if version.kind == ModelVersion.Kind.ALL else "random only"
-        point = Point(version.comparisons, figure["value"], figure["low"], figure["high"])
-        if not series[name] or series[name][-1].labels < point.labels:
-            series[name].append(point)
+        line = series[KINDS[point["kind"]]]
+        if not line or line[-1].labels < point["labels"]:
+            line.append(Point(point["labels"], found["value"], found["low"], found["high"]))
     return dict(series)

@@ -110,6 +110,31 @@ def test_the_model_learns_and_is_measured_on_the_holdout_only(running: Campaign,
     assert 0 < control.comparisons < newest.comparisons
 
 
+def test_the_curve_measures_every_version_on_the_same_answers(running: Campaign, ada: User) -> None:
+    for _ in range(3):
+        work()
+        prefer_longer(running, ada)
+        rounds.request_round_if_due(campaign=running)
+    work()
+    points = Round.objects.first().report["curve"]
+    on_holdout = Annotation.objects.standing().filter(query__prompt__is_holdout=True)
+    assert {point["n"] for point in points} == {on_holdout.count()}
+    assert [p["round"] for p in points if p["kind"] == "all"] == [1, 2, 3, 4]
+    first, *_, last = [p for p in points if p["kind"] == "all"]
+    assert first["labels"] == 0
+    assert first["log_loss"]["value"] == pytest.approx(np.log(2))
+    assert last["log_loss"]["value"] < 0.5
+
+
+def test_a_version_that_cannot_be_read_is_left_out(running: Campaign, ada: User) -> None:
+    work()
+    ModelVersion.objects.update(artifact_sha256="0" * 64)
+    prefer_longer(running, ada)
+    rounds.request_round_if_due(campaign=running)
+    work()
+    assert {point["round"] for point in Round.objects.first().report["curve"]} == {2}
+
+
 def test_nothing_is_asked_twice_and_the_pool_runs_dry(running: Campaign, ada: User) -> None:
     for _ in range(12):
         work()

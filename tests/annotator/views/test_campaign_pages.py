@@ -9,7 +9,7 @@ from django.contrib.auth.models import User
 from django.test import Client
 
 from annotator.charts import Point, learning_curve
-from annotator.models import Campaign, ModelVersion, Round
+from annotator.models import Campaign, Round
 from annotator.services.campaigns import add_member
 from annotator.templatetags.tiebreak import percent
 from tests.annotator.acts import answer, lease
@@ -19,23 +19,28 @@ def figure(value: float) -> dict[str, float]:
     return {"value": value, "low": value - 0.05, "high": value + 0.05}
 
 
-def learnt(campaign: Campaign, *, labels: int, accuracy: float) -> None:
-    """Two model versions of one more round."""
+def learnt(campaign: Campaign, *, labels: list[int], accuracy: list[float]) -> None:
+    """A published round whose report has the curve."""
     last = Round.objects.filter(campaign=campaign).count()
-    made = Round.objects.create(
-        campaign=campaign, number=last + 1, trigger="test", state="published"
+    points = [
+        {
+            "round": number,
+            "kind": kind,
+            "labels": n if kind == "all" else n // 3,
+            "n": 40,
+            "accuracy": figure(value),
+            "log_loss": figure(0.6),
+        }
+        for number, (n, value) in enumerate(zip(labels, accuracy, strict=True), start=1)
+        for kind in ("all", "random")
+    ]
+    Round.objects.create(
+        campaign=campaign,
+        number=last + 1,
+        trigger="test",
+        state="published",
+        report={"curve": points},
     )
-    for kind, seen in (("all", labels), ("random", labels // 3)):
-        ModelVersion.objects.create(
-            campaign=campaign,
-            round=made,
-            kind=kind,
-            head="linear_bt",
-            encoder_key="hashed",
-            annotations_seen=labels,
-            comparisons=seen,
-            metrics={"n": 40, "accuracy": figure(accuracy), "log_loss": figure(0.6)},
-        )
 
 
 def test_home_lists_what_i_answer_in(campaign: Campaign, as_ada: Client) -> None:
@@ -72,8 +77,7 @@ def test_progress_counts_what_stands(campaign: Campaign, ada: User, as_ruth: Cli
 def test_the_learning_curve_is_drawn_with_both_kinds_and_a_table(
     campaign: Campaign, as_ruth: Client
 ) -> None:
-    for labels, accuracy in ((20, 0.55), (60, 0.62), (120, 0.70)):
-        learnt(campaign, labels=labels, accuracy=accuracy)
+    learnt(campaign, labels=[20, 60, 120], accuracy=[0.55, 0.62, 0.70])
     html = as_ruth.get(f"/c/{campaign.slug}/progress/").content.decode()
     assert html.count("<svg") >= 2
     assert "policy + random" in html
@@ -97,8 +101,8 @@ def test_a_curve_needs_two_points() -> None:
 def test_the_page_costs_the_same_however_much_there_is(
     campaign: Campaign, ada: User, as_ruth: Client, django_assert_max_num_queries: Any, rounds: int
 ) -> None:
-    for number in range(rounds):
-        learnt(campaign, labels=20 * (number + 1), accuracy=0.6)
+    for _ in range(rounds):
+        learnt(campaign, labels=[20 * (n + 1) for n in range(rounds)], accuracy=[0.6] * rounds)
     with django_assert_max_num_queries(18):
         as_ruth.get(f"/c/{campaign.slug}/progress/")
 
