@@ -5,7 +5,6 @@ from __future__ import annotations
 from functools import lru_cache
 
 import nh3
-from django.utils.html import escape
 from django.utils.safestring import SafeString, mark_safe
 from markdown_it import MarkdownIt
 from pygments import highlight
@@ -70,4 +69,7 @@ def to_html(text: str) -> SafeString:
 def to_turns(prompt: str | list[dict[str, str]]) -> list[dict[str, str]]:
     """A prompt as chat turns with safe HTML: a plain text is one turn of the user."""
     turns = [{"role": "user", "content": prompt}] if isinstance(prompt, str) else prompt
-    return [{"role": escape(turn["role"]), "html": to_html(turn["content"])} for turn in turns]
+    return [
+        {"role": turn["role"], "html": to_html(turn["content"]), "text": turn["content"]}
+        for turn in turns
+    ]

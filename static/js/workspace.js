@@ -83,6 +83,29 @@ document.addEventListener(
   true,
 );
 
+/* As written ------------------------------------------------------------------------------- */
+
+let asWritten = false; // stays chosen from question to question
+
+/** Markdown can hide what a model really wrote (indentation, backslashes): show it on demand. */
+function showAsWritten() {
+  const button = byId("as-written");
+  if (!button) return;
+  button.hidden = false;
+  button.setAttribute("aria-pressed", String(asWritten));
+  for (const raw of byId("workspace").querySelectorAll(".as-written")) {
+    raw.hidden = !asWritten;
+    raw.previousElementSibling.hidden = asWritten;
+  }
+}
+
+document.addEventListener("click", (event) => {
+  if (!event.target.closest?.("#as-written")) return;
+  asWritten = !asWritten;
+  showAsWritten();
+  preparePrompt();
+});
+
 /* Timing ----------------------------------------------------------------------------------- */
 
 const timing = { of: "", start: 0, first: null, active: 0, since: null };
@@ -169,6 +192,7 @@ function announce(text) {
 }
 
 function arrive() {
+  showAsWritten();
   preparePrompt();
   markScrollers();
   startTiming();

@@ -1,0 +1,107 @@
+"""What an annotator may run into: a session that ran out, a server that is away, odd texts."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import User
+from django.contrib.sessions.models import Session
+
+from annotator.models import Annotation, Campaign, Response
+from tests.campaigns import ask, make_campaign
+from tests.e2e.test_whole_path import press, question, sign_in
+from tests.worker.processes import until
+
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(120)]
+
+
+@pytest.fixture
+def campaign(ada: User) -> Campaign:
+    made = make_campaign(people=(ada,))
+    ask(made)
+    return made
+
+
+@pytest.fixture
+def desk(campaign: Campaign, page: Any, live_server: Any) -> Any:
+    """Ada at work."""
+    page.goto(f"{live_server.url}/c/{campaign.slug}/")
+    sign_in(page, "ada")
+    question(page)
+    page.wait_for_timeout(250)
+    return page
+
+
+def test_a_session_that_ran_out_costs_no_answer(desk: Any) -> None:
+    asked = question(desk)
+    desk.keyboard.press("r")
+    desk.keyboard.type("thought about it")
+    desk.keyboard.press("Escape")
+    Session.objects.all().delete()
+    desk.keyboard.press("2")
+    sign_in_place = desk.wait_for_selector("#notice input[name=username]")
+    sign_in_place.focus()
+    desk.keyboard.type("ada")
+    desk.keyboard.press("Tab")
+    desk.keyboard.type("ada")
+    desk.keyboard.press("Enter")
+    desk.wait_for_function(
+        "before => document.querySelector('#question')?.dataset.answer !== before", arg=asked
+    )
+    said = Annotation.objects.get()
+    assert (said.rationale, said.strength, str(said.assignment_id)) == (
+        "thought about it",
+        2,
+        asked,
+    )
+
+
+def test_a_server_that_is_away_gets_the_answer_later_and_once(desk: Any) -> None:
+    asked = question(desk)
+    desk.context.set_offline(True)
+    desk.keyboard.press("7")
+    desk.wait_for_selector("#notice :text('Not sent yet')")
+    assert question(desk) == asked
+    desk.context.set_offline(False)
+    until(lambda: Annotation.objects.count() == 1, seconds=30, what="the answer")
+    desk.wait_for_function(
+        "before => document.querySelector('#question')?.dataset.answer !== before", arg=asked
+    )
+    assert Annotation.objects.get().tiers[0] == [Annotation.objects.get().display_order[1]]
+
+
+def test_keys_do_nothing_while_typing(desk: Any) -> None:
+    desk.keyboard.press("r")
+    desk.keyboard.type("1 2 7 n s z g p")
+    assert desk.input_value("#rationale") == "1 2 7 n s z g p"
+    assert not Annotation.objects.exists()
+
+
+def test_texts_can_be_seen_as_they_were_written(desk: Any) -> None:
+    Response.objects.update(text="def f():\n    return r'\\d'")
+    desk.reload()
+    question(desk)
+    desk.wait_for_timeout(250)
+    assert "    return r'\\d'" not in desk.inner_text(".columns")
+    desk.keyboard.press("p")
+    assert "    return r'\\d'" in desk.inner_text(".columns")
+    press(desk, "4")
+    assert "    return r'\\d'" in desk.inner_text(".columns")  # stays chosen
+
+
+def test_an_empty_queue_says_why(desk: Any) -> None:
+    for _ in range(6):
+        press(desk, "4")
+    desk.wait_for_selector(".state h1")
+    assert Annotation.objects.standing().count() == 6
+
+
+@pytest.mark.parametrize("width", [360, 1280])
+def test_no_page_scrolls_sideways(desk: Any, live_server: Any, width: int) -> None:
+    Response.objects.update(text="x" * 3000 + "\n\n| " + " | ".join("column" * 4) + " |")
+    desk.set_viewport_size({"width": width, "height": 740})
+    for where in ("/", "/c/sky/", "/c/sky/guidelines/"):
+        desk.goto(live_server.url + where)
+        wide = desk.evaluate("document.documentElement.scrollWidth - innerWidth")
+        assert wide <= 0, (where, wide)
