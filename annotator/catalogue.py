@@ -34,6 +34,11 @@ ACQUISITIONS: tuple[Entry, ...] = (
 )
 
 
+def names() -> list[str]:
+    """Of all acquisition functions."""
+    return [entry.name for entry in ACQUISITIONS]
+
+
 def acquisition_choices() -> list[tuple[str, str]]:
     """For a form field."""
     return [

@@ -12,12 +12,19 @@ LEFT, RIGHT, TOP, BOTTOM = 52, 12, 12, 36
 
 @dataclass(frozen=True)
 class Point:
-    """One model version: labels it was fitted on, a figure, and its interval."""
+    """One model version: labels it was fitted on, a figure, and its interval if there is one."""
 
     labels: int
     value: float
-    low: float
-    high: float
+    low: float | None
+    high: float | None
+
+    @property
+    def ends(self) -> tuple[float, float]:
+        """The interval; without one, the figure itself."""
+        if self.low is None or self.high is None:
+            return self.value, self.value
+        return self.low, self.high
 
 
 @dataclass(frozen=True)
@@ -59,7 +66,7 @@ def learning_curve(series: dict[str, Sequence[Point]], *, percent: bool) -> Char
     if len({point.labels for point in points}) < 2:
         return None
     x_low, x_high = min(p.labels for p in points), max(p.labels for p in points)
-    y_low, y_high = min(p.low for p in points), max(p.high for p in points)
+    y_low, y_high = min(p.ends[0] for p in points), max(p.ends[1] for p in points)
     margin = max((y_high - y_low) * 0.08, 1e-3)
     y_low, y_high = y_low - margin, y_high + margin
 
@@ -73,24 +80,21 @@ def learning_curve(series: dict[str, Sequence[Point]], *, percent: bool) -> Char
     def text(value: float) -> str:
         return f"{value:.0%}" if percent else f"{value:.3f}"
 
+    def said(point: Point) -> str:
+        ends = "" if point.low is None else " ({} to {})".format(*map(text, point.ends))
+        return f"{point.labels} labels: {text(point.value)}{ends}"
+
     lines = []
     for name, line in series.items():
-        upper = [f"{x(p.labels)},{y(p.high)}" for p in line]
-        lower = [f"{x(p.labels)},{y(p.low)}" for p in reversed(line)]
+        sure = [p for p in line if p.low is not None]
+        upper = [f"{x(p.labels)},{y(p.ends[1])}" for p in sure]
+        lower = [f"{x(p.labels)},{y(p.ends[0])}" for p in reversed(sure)]
         lines.append(
             Line(
                 name=name,
                 points=" ".join(f"{x(p.labels)},{y(p.value)}" for p in line),
                 band=" ".join(upper + lower),
-                dots=[
-                    (
-                        x(p.labels),
-                        y(p.value),
-                        f"{name}, {p.labels} labels: {text(p.value)} "
-                        f"({text(p.low)} to {text(p.high)})",
-                    )
-                    for p in line
-                ],
+                dots=[(x(p.labels), y(p.value), f"{name}, {said(p)}") for p in line],
             )
         )
     labels, values = _round_ticks(x_low, x_high), _round_ticks(y_low, y_high)

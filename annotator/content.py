@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import lru_cache
 
 import nh3
+from django.utils.html import format_html
 from django.utils.safestring import SafeString, mark_safe
 from markdown_it import MarkdownIt
 from pygments import highlight
@@ -26,6 +27,7 @@ ATTRIBUTES = {
     "td": {"class"},
     "th": {"class"},
 }
+DEEPEST = 60  # levels of lists and quotes
 LONGEST_HIGHLIGHTED = 50_000
 # Bidirectional controls and invisible characters make a text read as another one: dropped.
 INVISIBLE = dict.fromkeys([0x200B, 0x2060, 0xFEFF, *range(0x202A, 0x202F), *range(0x2066, 0x206A)])
@@ -48,13 +50,20 @@ def _parser() -> MarkdownIt:
     parser = MarkdownIt(
         "commonmark", {"html": False, "breaks": True, "highlight": _highlight, "typographer": False}
     ).enable(["table", "strikethrough"])
+    parser.options["maxNesting"] = DEEPEST
     # Images would fetch from third parties: the link to them stays, the picture does not load.
-    return parser.disable(["image"])
+    # Reference definitions would vanish from the page: a line like "[Answer]: 42" is content.
+    return parser.disable(["image", "reference"])
 
 
 def to_html(text: str) -> SafeString:
     """Render one untrusted Markdown text."""
-    rendered = _parser().render(text.translate(INVISIBLE))
+    shown = text.translate(INVISIBLE)
+    parser = _parser()
+    tokens = parser.parse(shown)
+    if any(token.level >= DEEPEST - 1 for token in tokens):  # the parser would drop what is deeper
+        return format_html("<pre>{}</pre>", shown)
+    rendered = parser.renderer.render(tokens, parser.options, {})
     clean = nh3.clean(
         rendered,
         tags=TAGS,

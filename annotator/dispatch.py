@@ -19,6 +19,7 @@ from annotator.models import Campaign, Job
 logger = logging.getLogger(__name__)
 
 RUN_JOB = "worker.run_job"
+CONSIDER = "worker.consider_round"
 QUEUES = {"embed": "learning", "round": "learning", "snapshot": "default"}
 
 
@@ -37,13 +38,24 @@ def enqueue(
 
 
 def ring(job: Job) -> None:
-    """Tell some worker that the job waits. Never raises: the row is the truth."""
+    """Tell some worker that the job waits."""
+    if _send(RUN_JOB, [job.pk], job.queue):
+        Job.objects.filter(pk=job.pk).update(rung_at=timezone.now())
+
+
+def nudge(campaign: Campaign) -> None:
+    """Tell some worker that a round may be due. Costs the request no query; may be lost."""
+    transaction.on_commit(partial(_send, CONSIDER, [campaign.pk], "default"))
+
+
+def _send(task: str, arguments: list[int], queue: str) -> bool:
+    """Send a message, if the broker is there. Never raises: the rows are the truth."""
     try:
-        current_app.send_task(RUN_JOB, args=[job.pk], queue=job.queue)
-    except Exception as error:  # any broker, any failure: the sweep will ring again
-        logger.warning("doorbell for %s failed, the sweep will repeat it: %s", job, error)
-        return
-    Job.objects.filter(pk=job.pk).update(rung_at=timezone.now())
+        current_app.send_task(task, args=arguments, queue=queue)
+    except Exception as error:  # any broker, any failure: the sweep repeats what matters
+        logger.warning("message %s%s was not sent, the sweep makes up: %s", task, arguments, error)
+        return False
+    return True
 
 
 def embed_wanted(campaign: Campaign) -> None:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import TYPE_CHECKING
 
 from django.db import models
 from django.db.models import Exists, F, OuterRef, Q
+from django.db.models.functions import Now
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
@@ -16,7 +16,6 @@ if TYPE_CHECKING:
         Assignment,
         Campaign,
         Job,
-        Prompt,
         Round,
         Slot,
     )
@@ -47,14 +46,6 @@ class CampaignQuerySet(models.QuerySet["Campaign"]):
         return self._for_roles(user, STEERING)
 
 
-class PromptQuerySet(models.QuerySet["Prompt"]):
-    """Prompts by what they may be used for."""
-
-    def trainable(self) -> PromptQuerySet:
-        """Prompts outside the holdout."""
-        return self.filter(is_holdout=False)
-
-
 class RoundQuerySet(models.QuerySet["Round"]):
     """Rounds by state."""
 
@@ -66,20 +57,19 @@ class RoundQuerySet(models.QuerySet["Round"]):
 class SlotQuerySet(models.QuerySet["Slot"]):
     """Slots by what can be done with them."""
 
-    def claimable(self, *, now: datetime) -> SlotQuerySet:
-        """Open slots, and leased ones whose lease ran out."""
-        return self.filter(Q(state="open") | Q(state="leased", leased_until__lt=now))
+    def untouched(self) -> SlotQuerySet:
+        """Slots of queries that nobody has been given and that are not held by a flag."""
+        from annotator.models import Assignment
+
+        given = Assignment.objects.filter(query_id=OuterRef("query_id"))
+        return self.filter(~Exists(given), state="open", query__flagged_at__isnull=True)
 
     def unseen_by(self, annotator_id: int) -> SlotQuerySet:
         """Slots of queries this annotator was never given."""
         from annotator.models import Assignment
 
         given = Assignment.objects.filter(query_id=OuterRef("query_id"), annotator_id=annotator_id)
-        return self.filter(~Exists(given))
-
-    def in_order(self) -> SlotQuerySet:
-        """The order of serving."""
-        return self.order_by("place", "id")
+        return self.filter(~Exists(given), query__flagged_at__isnull=True)
 
 
 class AssignmentQuerySet(models.QuerySet["Assignment"]):
@@ -125,9 +115,13 @@ class JobQuerySet(models.QuerySet["Job"]):
         """Queued or running."""
         return self.filter(state__in=("queued", "running"))
 
-    def claimable(self, *, now: datetime) -> JobQuerySet:
-        """Queued, or running under a lease that ran out, with attempts left."""
+    def claimable(self) -> JobQuerySet:
+        """Queued, or running under a lease that ran out, with attempts left.
+
+        The database's clock decides: workers' clocks differ.
+        """
+        free = Q(lease_until__lt=Now())
         return self.filter(
-            Q(state="queued") | Q(state="running", lease_until__lt=now),
+            Q(state="queued") & (free | Q(lease_until__isnull=True)) | Q(state="running") & free,
             attempt__lt=F("max_attempts"),
         )

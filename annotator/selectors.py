@@ -12,6 +12,7 @@ from django.db.models import (
     Case,
     Count,
     Exists,
+    F,
     FloatField,
     IntegerField,
     Max,
@@ -30,7 +31,6 @@ from annotator.models import (
     Assignment,
     Campaign,
     Guidelines,
-    Query,
     QueryResponse,
     Response,
     Round,
@@ -46,8 +46,10 @@ class LoopStatus:
     """What decides whether a round is due, and what a person sees of the progress."""
 
     fresh: int  # judgements since the newest round was asked for
-    open_slots: int  # slots that nobody has answered and that can be served
+    open_slots: int  # slots that wait for an answer
+    waiting: int  # queries that nobody has been given yet
     round_live: bool
+    round_failed: bool  # the newest round failed: somebody has to look
     pool_left: bool  # the newest published round left something to ask
     mine: int = 0  # answers this annotator gave
 
@@ -59,37 +61,42 @@ def loop_status(*, campaign_id: int, annotator_id: int | None = None) -> LoopSta
     model has seen is counted by the worker (ids and times commit out of order).
     """
     newest = Round.objects.filter(campaign_id=OuterRef("pk")).order_by("-number")
-    fresh = (
-        Annotation.objects.filter(campaign_id=OuterRef("pk"))
-        .judgements()
-        .filter(Q(recorded_at__gt=OuterRef("asked_at")) | Q(campaign__rounds__isnull=True))
-    )
+    fresh = Annotation.objects.filter(
+        campaign_id=OuterRef("pk"), recorded_at__gt=OuterRef("asked_at")
+    ).judgements()
     slots = Slot.objects.filter(campaign_id=OuterRef("pk"), state__in=["open", "leased"])
     mine = Assignment.objects.filter(annotator_id=annotator_id or 0, state="answered")
     row = (
         Campaign.objects.filter(pk=campaign_id)
+        .annotate(asked_at=Coalesce(Subquery(newest.values("created_at")[:1]), F("created_at")))
         .annotate(
-            asked_at=Subquery(newest.values("created_at")[:1]),
             fresh=_count(fresh, "campaign_id"),
             open_slots=_count(slots, "campaign_id"),
+            waiting=_count(slots.untouched(), "campaign_id", of="query_id"),
             round_live=Exists(newest.live()),
+            last_state=Subquery(newest.values("state")[:1]),
             last_report=Subquery(newest.filter(state="published").values("report")[:1]),
             mine=_count(mine, "annotator_id"),
         )
-        .values("fresh", "open_slots", "round_live", "last_report", "mine")
+        .values(
+            *("fresh", "open_slots", "waiting", "round_live", "last_state", "last_report", "mine")
+        )
         .get()
     )
     return LoopStatus(
         fresh=row["fresh"],
         open_slots=row["open_slots"],
+        waiting=row["waiting"],
         round_live=row["round_live"],
+        round_failed=row["last_state"] == Round.State.FAILED,
         pool_left=bool((row["last_report"] or {}).get("pool_left", True)),
         mine=row["mine"],
     )
 
 
-def _count(rows: QuerySet, by: str) -> Coalesce:  # type: ignore[type-arg]
-    counted = rows.order_by().values(by).annotate(n=Count("pk", distinct=True)).values("n")
+def _count(rows: QuerySet, by: str, of: str = "pk") -> Coalesce:  # type: ignore[type-arg]
+    distinct = of != "pk"
+    counted = rows.order_by().values(by).annotate(n=Count(of, distinct=distinct)).values("n")
     return Coalesce(Subquery(counted, output_field=IntegerField()), 0)
 
 
@@ -179,15 +186,12 @@ def why_empty(*, campaign: Campaign, annotator: Annotator) -> EmptyQueue:
     if leased is not None:
         first = unseen.filter(state="leased").order_by("leased_until").first()
         return EmptyQueue("leased", first.leased_until if first else leased)
-    newest = campaign.rounds.first()
-    if newest is not None and newest.state == Round.State.FAILED:
-        return EmptyQueue("failed")
     status = loop_status(campaign_id=campaign.pk)
-    if status.round_live or newest is None:
+    if status.round_failed:
+        return EmptyQueue("failed")
+    if status.round_live or status.pool_left:
         return EmptyQueue("preparing")
-    if status.open_slots:
-        return EmptyQueue("others")
-    return EmptyQueue("preparing" if status.fresh and status.pool_left else "done")
+    return EmptyQueue("others" if status.open_slots else "done")
 
 
 @dataclass(frozen=True)
@@ -223,7 +227,7 @@ def figures(*, campaign: Campaign) -> Figures:
     slots = campaign.slots.aggregate(
         open=Count("pk", Q(state__in=["open", "leased"])),
         answered=Count("pk", Q(state="answered")),
-        held=Count("pk", Q(state="held")),
+        held=Count("pk", Q(state="open", query__flagged_at__isnull=False)),
     )
     outcomes = Annotation.objects.filter(campaign=campaign).current()
     return Figures(
@@ -279,8 +283,3 @@ def pace(*, campaign: Campaign) -> list[Annotator]:
         .filter(Q(answers__gt=0) | Q(user__isnull=False))
         .order_by(history_last, "-answers", "pseudonym")
     )
-
-
-def flagged_queries(*, campaign: Campaign) -> QuerySet[Query]:
-    """Queries that annotators flagged and no researcher has decided on. One query."""
-    return Query.objects.filter(campaign=campaign, flagged_at__isnull=False)

@@ -83,8 +83,7 @@ def report(people: list[Person]) -> dict[str, float]:
             continue
         print(
             f"{version.round.number:>5} {version.comparisons:>6} {version.metrics['n']:>7}  "
-            f"{accuracy['value']:.3f} ({accuracy['low']:.3f}-{accuracy['high']:.3f})   "
-            f"{loss['value']:.3f} ({loss['low']:.3f}-{loss['high']:.3f})"
+            f"{_figure(accuracy)}   {_figure(loss)}"
         )
         last = {
             "accuracy": accuracy["value"],
@@ -100,6 +99,12 @@ def report(people: list[Person]) -> dict[str, float]:
         f"p95 {1000 * spent[int(len(spent) * 0.95)]:.0f} ms"
     )
     return last
+
+
+def _figure(estimate: dict[str, float | None]) -> str:
+    if estimate["low"] is None:
+        return f"{estimate['value']:.3f} (no interval) "
+    return f"{estimate['value']:.3f} ({estimate['low']:.3f}-{estimate['high']:.3f})"
 
 
 def measure(stack: Stack, options: argparse.Namespace) -> dict[str, float]:
@@ -128,6 +133,9 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--acquisition", default="entropy")
     parser.add_argument("--encoder", default="default")
     parser.add_argument("--strength-max", type=float, default=3.0)
+    parser.add_argument(
+        "--at-least", type=float, default=0.0, help="fail below this accuracy of the last model"
+    )
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--patience", type=float, default=240.0)
     return parser.parse_args(arguments)
@@ -138,7 +146,7 @@ def main() -> int:
     options = parse()
     with running() as stack:
         last = measure(stack, options)
-    return 0 if last.get("low", 0) > 0.5 else 1
+    return 0 if last.get("accuracy", 0) >= options.at_least else 1
 
 
 if __name__ == "__main__":

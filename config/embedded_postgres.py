@@ -250,10 +250,12 @@ def ensure_running() -> EmbeddedPostgres | None:
 
 def _leave(server: EmbeddedPostgres) -> None:
     """Close our own connections, then leave."""
-    connections = sys.modules.get("django.db")
-    if connections is not None:
-        connections.connections.close_all()
-    server.release()
+    try:
+        database = sys.modules.get("django.db")
+        if database is not None:
+            database.connections.close_all()
+    finally:  # also when the settings are what stopped us, and asking for connections says it again
+        server.release()
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -39,8 +39,7 @@ def main(job_id: int, attempt: int) -> int:
         traceback.print_exc()
         permanent = isinstance(error, (PermanentFailure, *handlers.PERMANENT))
         said = str(error) if permanent else f"{type(error).__name__}: {error}"
-        if job.fail(said, again=not permanent):
-            handlers.give_up(job.kind, job.arguments, said)
+        handlers.fail(job, said, again=not permanent)
     return 0
 
 

@@ -24,6 +24,8 @@ from worker.store import Labels
 
 logger = logging.getLogger(__name__)
 MOST_POINTS = 24  # of each kind: a curve needs no more, and a round should not read them all
+FEWEST_PROMPTS = 10
+INTERVAL = ("value", "low", "high")
 FIGURES = ("accuracy", "log_loss", "brier", "ece", "log_loss_ties")
 
 
@@ -67,19 +69,29 @@ class Exam:
         )
         return cls(moved, labels.prompt[labels.holdout], embedded[rows], surface[rows], seed)
 
+    @property
+    def width(self) -> int:
+        """Dimensions of a model that fits; an older release may have used other features."""
+        return int(self.embedded.shape[1] + self.surface.shape[1])
+
     def grade(self, posterior: Posterior, standardizer: Standardizer) -> dict[str, Any]:
         """Figures of one model with 95 % intervals over prompts, ready for JSON."""
-        if not len(self.comparisons):
-            return {"n": 0}
+        people = len(self.comparisons)
+        if not self.comparisons.decisive.any():
+            return {"n": people, "n_decisive": 0}
         phi = assemble(self.embedded, self.surface, standardizer)
         rng = np.random.default_rng(self.seed)
         found = metrics.evaluate(posterior, phi, self.comparisons, self.prompt, rng)
-        graded: dict[str, Any] = {"n": found.n, "n_decisive": found.n_decisive}
+        graded: dict[str, Any] = {
+            "n": found.n,
+            "n_decisive": found.n_decisive,
+            "prompts": len(np.unique(self.prompt)),
+        }
         for name in FIGURES:
             estimate = getattr(found, name)
-            graded[name] = {
-                key: _finite(getattr(estimate, key)) for key in ("value", "low", "high")
-            }
+            graded[name] = {key: _finite(getattr(estimate, key)) for key in INTERVAL}
+            if graded["prompts"] < FEWEST_PROMPTS:  # too few to say how far chance may reach
+                graded[name] |= {"low": None, "high": None}
         return graded
 
 
@@ -94,14 +106,14 @@ def point(version: ModelVersion, graded: dict[str, Any], number: int) -> dict[st
         "round": number,
         "kind": version.kind,
         "labels": version.comparisons,
-        **{key: graded.get(key) for key in ("n", "accuracy", "log_loss")},
+        **{key: graded.get(key) for key in ("n", "prompts", "accuracy", "log_loss")},
     }
 
 
 def earlier_points(campaign: Campaign, exam: Exam, *, encoder_key: str) -> list[dict[str, Any]]:
     """Grade earlier versions on today's exam; at most `MOST_POINTS` of each kind, evenly spread.
 
-    Versions on another encoder, and files that cannot be read, are left out.
+    Versions on another encoder or other features, and files that cannot be read, are left out.
     """
     points = []
     for kind in ModelVersion.Kind:
@@ -115,7 +127,7 @@ def earlier_points(campaign: Campaign, exam: Exam, *, encoder_key: str) -> list[
             versions = [versions[i] for i in keep]
         for version in versions:
             loaded = load(version)
-            if loaded is not None:
+            if loaded is not None and loaded[0].dim == exam.width:
                 points.append(point(version, exam.grade(*loaded), version.round.number))
     return points
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -9,7 +10,6 @@ from pathlib import Path
 
 import numpy as np
 from django.conf import settings
-from django.db import connection
 
 from annotator.models import Campaign
 from learning.encoders import encoder_dim, encoder_key, load_encoder, pair_text
@@ -20,7 +20,6 @@ from worker.textindex import TextIndex
 
 SHARD = 256
 POLL_SECONDS = 1.0
-EMBEDDING = 0x1B_0E  # first half of the advisory lock's key
 Progress = Callable[[int, int], None]
 
 
@@ -68,17 +67,20 @@ def ensure_features(campaign: Campaign, index: TextIndex, *, progress: Progress)
 
 @contextmanager
 def _turn(campaign: Campaign) -> Iterator[bool]:
-    """Whether this process may embed the campaign now; the lock falls with the process."""
-    key = [EMBEDDING, campaign.pk]
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_try_advisory_lock(%s, %s)", key)
-        mine = bool(cursor.fetchone()[0])
-    try:
-        yield mine
-    finally:
-        if mine:
-            with connection.cursor() as cursor:
-                cursor.execute("SELECT pg_advisory_unlock(%s, %s)", key)
+    """Whether this process may embed the campaign now; the lock falls with the process.
+
+    A file beside the store rather than a lock of the database, which a pooler would mislay. Where
+    a shared volume has no locks, two hosts may do the same work twice, and that is all.
+    """
+    place = Path(settings.VAR_DIR) / "features" / f".campaign-{campaign.pk}.lock"
+    place.parent.mkdir(parents=True, exist_ok=True)
+    with place.open("a") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            yield False
+        else:
+            yield True
 
 
 def _encode_missing(

@@ -7,11 +7,11 @@ loads numpy or torch.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+
+from django.db import transaction
 
 from annotator.errors import TiebreakError
-from annotator.services.rounds import fail_round
-from annotator.services.snapshots import fail_snapshot
+from annotator.services.jobs import give_up
 from learning.errors import LearningError
 from worker.jobs import RunningJob
 
@@ -44,9 +44,10 @@ HANDLERS: dict[str, Callable[[RunningJob], None]] = {
 }
 
 
-def give_up(kind: str, arguments: dict[str, Any], error: str) -> None:
-    """Tell the row that people look at that its job will not be finished."""
-    if kind == "round":
-        fail_round(round_id=arguments["round"], error=error)
-    elif kind == "snapshot":
-        fail_snapshot(snapshot_id=arguments["snapshot"], error=error)
+@transaction.atomic
+def fail(job: RunningJob, error: str, *, again: bool) -> bool:
+    """Record a failed attempt and, when it was the last, tell the row people look at. At once."""
+    given_up = job.fail(error, again=again)
+    if given_up:
+        give_up(kind=job.kind, arguments=job.arguments, error=error)
+    return given_up

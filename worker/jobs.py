@@ -16,7 +16,7 @@ from typing import Any
 from django.conf import settings
 from django.db import transaction
 from django.db.models import F
-from django.utils import timezone
+from django.db.models.functions import Now
 
 from annotator.models import Job
 
@@ -31,8 +31,13 @@ class PermanentFailure(Exception):
     """Trying again cannot help; the message says what a person should do."""
 
 
+def _in(seconds: float) -> Any:
+    """A moment by the clock of the database, the only one that all workers share."""
+    return Now() + timedelta(seconds=seconds)
+
+
 def _lease() -> Any:
-    return timezone.now() + timedelta(seconds=settings.JOB_LEASE_SECONDS)
+    return _in(settings.JOB_LEASE_SECONDS)
 
 
 @dataclass(frozen=True)
@@ -72,21 +77,22 @@ class RunningJob:
             if not self._mine().select_for_update().exists():
                 raise Superseded(f"job {self.id} attempt {self.attempt}")
             yield
-            self._mine().update(
-                state=State.DONE, finished_at=timezone.now(), lease_until=None, error=""
-            )
+            self._mine().update(state=State.DONE, finished_at=Now(), lease_until=None, error="")
 
     def fail(self, error: str, *, again: bool) -> bool:
-        """Record a failed attempt: back to the queue, or given up for good. True when given up."""
+        """Record a failed attempt: tried again after a pause, or given up. True when given up.
+
+        The pause doubles from one attempt to the next, so that a broker or a database that is
+        away for some minutes does not use up all attempts.
+        """
         mine = self._mine()
+        pause = _in(settings.JOB_LEASE_SECONDS * 2 ** (self.attempt - 1) / 8)
         if again and mine.filter(attempt__lt=F("max_attempts")).update(
-            state=State.QUEUED, error=error, lease_until=None
+            state=State.QUEUED, error=error, lease_until=pause
         ):
             return False
         return bool(
-            mine.update(
-                state=State.FAILED, error=error, lease_until=None, finished_at=timezone.now()
-            )
+            mine.update(state=State.FAILED, error=error, lease_until=None, finished_at=Now())
         )
 
     def release(self) -> None:
@@ -96,17 +102,18 @@ class RunningJob:
         )
 
 
+@transaction.atomic
 def claim(job_id: int) -> RunningJob | None:
-    """Take a job if it waits, or if its last worker's lease ran out. One UPDATE decides."""
-    now = timezone.now()
-    taken = Job.objects.filter(pk=job_id).claimable(now=now)
-    if not taken.update(
-        state=State.RUNNING,
-        attempt=F("attempt") + 1,
-        lease_until=_lease(),
-        started_at=now,
-        message="",
-    ):
+    """Take a job if it waits, or if its last worker's lease ran out. The row lock decides."""
+    free = Job.objects.select_for_update(skip_locked=True).filter(pk=job_id).claimable()
+    job = free.first()
+    if job is None:
         return None
-    job = Job.objects.get(pk=job_id)
-    return RunningJob(job.pk, job.kind, job.arguments, job.attempt)
+    Job.objects.filter(pk=job.pk).update(
+        state=State.RUNNING,
+        attempt=job.attempt + 1,
+        lease_until=_lease(),
+        started_at=Now(),
+        message="",
+    )
+    return RunningJob(job.pk, job.kind, job.arguments, job.attempt + 1)

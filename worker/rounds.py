@@ -75,7 +75,7 @@ class _Run:
             points = curve.earlier_points(self.campaign, exam, encoder_key=space.encoder_key)
             points += [curve.point(v, v.metrics, self.made.number) for v in versions]
         with self._step(State.SELECTING):
-            wanted = max(0, self.campaign.batch_size - store.open_queries(self.campaign))
+            wanted = max(0, self.campaign.batch_size - store.waiting_queries(self.campaign))
             batch = self._select(space, labels, posteriors[Kind.ALL], wanted)
         planned, report = self._plan(space, batch, wanted)
         report["curve"] = points
@@ -154,13 +154,12 @@ class _Run:
         )
 
     def _select(self, space: _Space, labels: Labels, posterior: Posterior, wanted: int) -> Batch:
-        found, asked = space.candidates, space.candidates
+        found = space.candidates
         pool = Pool.of(space.phi, found.pairs, prompt=found.prompt)
         context = Context(
             round=self.made.number,
             labelled_prompts=np.unique(labels.prompt[~labels.holdout]),
-            pending=asked.pairs[asked.taken],
-            budget_left=None,
+            pending=found.pairs[found.taken & ~found.holdout],
         )
         return compose_batch(
             pool.with_eligible(~found.taken & ~found.holdout),
@@ -194,7 +193,10 @@ class _Run:
                     propensity=choice.propensity,
                 )
             )
-        left = int((~found.taken).sum()) - len(planned)
+        askable = ~found.taken
+        if self.campaign.holdout_share == 0:
+            askable &= ~found.holdout
+        left = int(askable.sum()) - len(planned)
         report = {
             "pool": len(found.pairs),
             "pool_left": left,

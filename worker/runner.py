@@ -14,7 +14,7 @@ import sys
 
 from django.conf import settings
 
-from worker.handlers import give_up
+from worker.handlers import fail
 from worker.jobs import RunningJob
 
 logger = logging.getLogger(__name__)
@@ -51,7 +51,4 @@ def _settle(job: RunningJob, code: int) -> str:
         return "stopped"
     how = f"signal {-code}" if code < 0 else f"exit code {code}"
     error = f"the worker process ended with {how} before it could report"
-    if job.fail(error, again=True):
-        give_up(job.kind, job.arguments, error)
-        return "given up"
-    return "failed"
+    return "given up" if fail(job, error, again=True) else "failed"

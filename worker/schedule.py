@@ -5,31 +5,35 @@ from __future__ import annotations
 from datetime import timedelta
 
 from django.conf import settings
+from django.db import transaction
 from django.db.models import F, Q
-from django.utils import timezone
+from django.db.models.functions import Now
 
 from annotator import dispatch
-from annotator.models import Campaign, Job
+from annotator.errors import WrongState
+from annotator.models import Campaign, Job, Round
 from annotator.services import rounds
-from worker.handlers import give_up
+from annotator.services.jobs import give_up
+
+RETRY_AFTER = timedelta(minutes=15)
 
 
 def sweep() -> str:
     """One pass; returns what was done, for the log."""
     given_up = give_up_hopeless()
+    mended = revive_rounds() + retry_failed_rounds()
     asked = sum(
         rounds.request_round_if_due(campaign=campaign) is not None
         for campaign in Campaign.objects.filter(state=Campaign.State.RUNNING)
     )
     rung = ring_again()
-    return f"rang {rung}, asked for {asked} rounds, gave up {given_up} jobs"
+    return f"rang {rung}, asked for {asked} rounds, mended {mended} rounds, gave up {given_up} jobs"
 
 
 def ring_again() -> int:
     """Ring for jobs that wait although their bell should have been heard by now."""
-    now = timezone.now()
-    unheard = now - timedelta(seconds=settings.SWEEP_SECONDS)
-    waiting = Job.objects.claimable(now=now).filter(
+    unheard = Now() - timedelta(seconds=settings.SWEEP_SECONDS)
+    waiting = Job.objects.claimable().filter(
         Q(rung_at__isnull=True, created_at__lt=unheard) | Q(rung_at__lt=unheard)
     )
     for job in waiting:
@@ -39,15 +43,38 @@ def ring_again() -> int:
 
 def give_up_hopeless() -> int:
     """End jobs whose last allowed attempt died without a word."""
-    now = timezone.now()
-    hopeless = Job.objects.live().filter(
-        Q(lease_until__lt=now) | Q(lease_until__isnull=True), attempt__gte=F("max_attempts")
+    hopeless = Job.objects.filter(
+        state=Job.State.RUNNING, lease_until__lt=Now(), attempt__gte=F("max_attempts")
     )
     ended = 0
     for job in hopeless:
         error = f"given up after {job.attempt} attempts: {job.error or 'the worker kept dying'}"
-        still = hopeless.filter(pk=job.pk, attempt=job.attempt)
-        if still.update(state=Job.State.FAILED, error=error, finished_at=now, lease_until=None):
-            give_up(job.kind, job.arguments, error)
-            ended += 1
+        with transaction.atomic():
+            still = hopeless.filter(pk=job.pk, attempt=job.attempt)
+            if still.update(
+                state=Job.State.FAILED, error=error, finished_at=Now(), lease_until=None
+            ):
+                give_up(kind=job.kind, arguments=job.arguments, error=error)
+                ended += 1
     return ended
+
+
+def revive_rounds() -> int:
+    """Give a job to rounds that are under way without one: nothing else would ever end them."""
+    return sum(rounds.revive_round(made=made) for made in Round.objects.live())
+
+
+def retry_failed_rounds() -> int:
+    """Try a campaign's newest round again some time after it failed; people may do so sooner."""
+    retried = 0
+    for campaign in Campaign.objects.filter(state=Campaign.State.RUNNING):
+        newest = campaign.rounds.first()
+        if newest is None or newest.state != Round.State.FAILED:
+            continue
+        if campaign.rounds.filter(pk=newest.pk, finished_at__lt=Now() - RETRY_AFTER).exists():
+            try:
+                rounds.retry_round(made=newest)
+                retried += 1
+            except WrongState:
+                continue  # somebody was faster
+    return retried

@@ -128,10 +128,14 @@ def _contained(rows: Ints, index: TextIndex, asked: Ints) -> NDArray[np.bool_]:
     return np.isin(rows[:, 0] * size + rows[:, 1], asked_rows[:, 0] * size + asked_rows[:, 1])
 
 
-def open_queries(campaign: Campaign) -> int:
-    """Queries that still wait for an answer."""
-    live = Slot.objects.filter(campaign=campaign, state__in=["open", "leased"])
-    return live.values("query_id").distinct().count()
+def waiting_queries(campaign: Campaign) -> int:
+    """Queries that nobody has been given yet.
+
+    What was skipped, or waits for a second person, does not count: it would keep fresh questions
+    from the people who are here. It is served before them to whoever may still take it.
+    """
+    fresh = Slot.objects.filter(campaign=campaign).untouched()
+    return fresh.values("query_id").distinct().count()
 
 
 def labels(campaign: Campaign, index: TextIndex) -> Labels:
@@ -139,14 +143,15 @@ def labels(campaign: Campaign, index: TextIndex) -> Labels:
 
     A pair gives one comparison. A longer weak order gives one for every two responses in
     different tiers, each weighing 1/(k-1), so that one ranking of k responses does not outvote
-    k-1 people. `neither` says that both are bad, not which is better: it gives none.
+    k-1 people. `neither` says that both are bad, not which is better: it gives none. Judges'
+    annotations are left out: they have an error rate of their own, and the holdout is what
+    people say.
     """
     rows: list[tuple[int, int, int, int, float, int, bool, bool]] = []
     standing = Annotation.objects.filter(campaign=campaign).standing()
     fields = ("tiers", "strength", "query__prompt_id", "query__prompt__is_holdout", "query__arm")
-    for tiers, strength, prompt, holdout, arm in (
-        standing.exclude(outcome__in=["neither", "other"]).order_by("pk").values_list(*fields)
-    ):
+    ordered = standing.filter(annotator__kind="human").exclude(outcome__in=["neither", "other"])
+    for tiers, strength, prompt, holdout, arm in ordered.order_by("pk").values_list(*fields):
         control = arm in ("random", "imported")
         for left, right, outcome, weight in derive(tiers):
             rows.append((left, right, outcome, strength or 0, weight, prompt, holdout, control))
@@ -169,7 +174,7 @@ def derive(tiers: list[list[int]]) -> list[tuple[int, int, int, float]]:
 def _as_labels(rows: list[Any], index: TextIndex) -> Labels:
     table = np.array(rows, np.float64).reshape(-1, 8)
     left, right = index.rows(table[:, 0].astype(np.int64)), index.rows(table[:, 1].astype(np.int64))
-    known = (left >= 0) & (right >= 0)
+    known = (left >= 0) & (right >= 0) & (left != right)  # an item may repeat a response
     table, left, right = table[known], left[known], right[known]
     # Half of the comparisons are turned round, so that "left" carries no meaning.
     turn = (np.arange(len(table)) % 2).astype(bool)

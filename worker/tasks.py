@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from celery import shared_task
 
+from annotator.models import Campaign
+from annotator.services import rounds
 from worker import jobs, runner, schedule
 
 
@@ -14,6 +16,15 @@ def run_job(job_id: int) -> str:
     if job is None:
         return "taken or done"
     return runner.run(job)
+
+
+@shared_task(name="worker.consider_round")  # type: ignore[untyped-decorator]
+def consider_round(campaign_id: int) -> str:
+    """Ask for a round if one is due; somebody has just answered, or waits at an empty queue."""
+    campaign = Campaign.objects.filter(pk=campaign_id).first()
+    if campaign is None or rounds.request_round_if_due(campaign=campaign) is None:
+        return "not due"
+    return "asked"
 
 
 @shared_task(name="worker.sweep")  # type: ignore[untyped-decorator]

@@ -21,6 +21,8 @@ from annotator.services import campaigns, rounds
 from annotator.services.imports import ImportOptions, import_items
 from annotator.services.uploads import check_upload
 
+from .base import ReadOnlyAdmin
+
 State = Campaign.State
 
 
@@ -110,9 +112,10 @@ class CampaignAdmin(admin.ModelAdmin):
         return super().get_queryset(request).steered_by(request.user)
 
     def get_readonly_fields(self, request: HttpRequest, obj: Campaign | None = None) -> list[str]:
-        """What a started campaign may not change: its pool, its seed, its holdout."""
-        fixed = ["slug", "form", "candidates", "seed", "holdout_prompts", "overlap"]
-        return fixed if obj is not None and obj.state != State.DRAFT else []
+        """What is settled: the seed once prompts have drawn their lots, more after the start."""
+        if obj is not None and obj.state != State.DRAFT:
+            return ["slug", "form", "candidates", "seed", "holdout_prompts", "overlap"]
+        return ["seed"] if obj is not None and obj.prompts.exists() else []
 
     def get_prepopulated_fields(
         self, request: HttpRequest, obj: Campaign | None = None
@@ -129,9 +132,12 @@ class CampaignAdmin(admin.ModelAdmin):
         self, request: HttpRequest, obj: Campaign, form: CampaignForm, change: bool
     ) -> None:
         """Store, make the creator the owner, publish changed guidelines."""
-        if not change:
+        if change:  # only what was changed here: a Pause pressed meanwhile must stand
+            fields = [name for name in form.changed_data if name != "guidelines_text"]
+            obj.save(update_fields=fields)
+        else:
             obj.created_by = request.user
-        super().save_model(request, obj, form, change)
+            obj.save()
         text = form.cleaned_data.get("guidelines_text", "")
         if text.strip() and text.strip() != form.newest_text.strip():
             campaigns.publish_guidelines(campaign=obj, text=text)
@@ -252,17 +258,8 @@ BUTTONS = {
 
 
 @admin.register(Guidelines)
-class GuidelinesAdmin(admin.ModelAdmin):
+class GuidelinesAdmin(ReadOnlyAdmin):
     """Versions, to read; a new one comes from the campaign's page."""
 
     list_display = ["campaign", "version", "created_at"]
-    list_filter = ["campaign"]
-    readonly_fields = ["campaign", "version", "text"]
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        """Versions come from the campaign's page."""
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """What people were told is part of the record."""
-        return False
+    list_filter = [("campaign", admin.RelatedOnlyFieldListFilter)]

@@ -8,7 +8,7 @@ from django.http import HttpRequest
 
 from annotator.errors import TiebreakError
 from annotator.models import Job, ModelVersion, Query, Round, Slot
-from annotator.services import rounds
+from annotator.services import jobs, rounds
 
 from .base import ReadOnlyAdmin
 
@@ -17,8 +17,10 @@ def _metric(version: ModelVersion, name: str, form: str) -> str:
     figure = version.metrics.get(name) or {}
     if figure.get("value") is None:
         return "—"
-    value, low, high = (format(figure[key], form) for key in ("value", "low", "high"))
-    return f"{value} ({low} to {high})"
+    value = format(figure["value"], form)
+    if figure["low"] is None:
+        return f"{value} (too few prompts for an interval)"
+    return f"{value} ({figure['low']:{form}} to {figure['high']:{form}})"
 
 
 @admin.register(Round)
@@ -26,7 +28,7 @@ class RoundAdmin(ReadOnlyAdmin):
     """Each round with a state that a person can read; failed ones can be retried."""
 
     list_display = ["campaign", "number", "words", "trigger", "annotations_seen", "created_at"]
-    list_filter = ["campaign", "state"]
+    list_filter = [("campaign", admin.RelatedOnlyFieldListFilter), "state"]
     actions = ["retry"]
 
     @admin.action(description="Retry failed rounds", permissions=["view"])
@@ -45,7 +47,7 @@ class ModelVersionAdmin(ReadOnlyAdmin):
     """What was learnt, measured on the holdout."""
 
     list_display = ["campaign", "made_by", "kind", "comparisons", "accuracy", "log_loss", "tested"]
-    list_filter = ["campaign", "kind"]
+    list_filter = [("campaign", admin.RelatedOnlyFieldListFilter), "kind"]
 
     @admin.display(description="round", ordering="round__number")
     def made_by(self, version: ModelVersion) -> int:
@@ -73,7 +75,7 @@ class SlotAdmin(ReadOnlyAdmin):
     """The queue."""
 
     list_display = ["id", "campaign", "query", "place", "state", "leased_until"]
-    list_filter = ["campaign", "state"]
+    list_filter = [("campaign", admin.RelatedOnlyFieldListFilter), "state"]
     ordering = ["campaign", "place", "id"]
 
 
@@ -91,8 +93,33 @@ class QueryAdmin(ReadOnlyAdmin):
         "propensity",
         "flagged_at",
     ]
-    list_filter = ["campaign", "arm", ("flagged_at", admin.EmptyFieldListFilter)]
+    list_filter = [
+        ("campaign", admin.RelatedOnlyFieldListFilter),
+        "arm",
+        ("flagged_at", admin.EmptyFieldListFilter),
+    ]
     actions = ["release", "withdraw"]
+    readonly_fields = ["asked", "answers", "flags"]
+
+    @admin.display(description="what was asked")
+    def asked(self, query: Query) -> str:
+        """Prompt and responses, as they were written."""
+        texts = [response.text for response in query.responses.all()]
+        return "\n\n———\n\n".join([str(query.prompt.content), *texts])
+
+    @admin.display(description="answers")
+    def answers(self, query: Query) -> str:
+        """Every annotation, with its reason."""
+        return "\n".join(
+            f"{a.annotator}: {a.outcome}{f' – {a.rationale}' if a.rationale else ''}"
+            for a in query.annotations.select_related("annotator").order_by("pk")
+        )
+
+    @admin.display(description="why it was flagged")
+    def flags(self, query: Query) -> str:
+        """The reasons of those who flagged it."""
+        flagged = query.annotations.filter(outcome="flag").current()
+        return "; ".join(flagged.values_list("rationale", flat=True))
 
     @admin.action(description="Offer flagged questions again", permissions=["view"])
     def release(self, request: HttpRequest, queryset: QuerySet[Query]) -> None:
@@ -115,3 +142,12 @@ class JobAdmin(ReadOnlyAdmin):
 
     list_display = ["id", "kind", "campaign", "state", "message", "attempt", "created_at", "error"]
     list_filter = ["state", "kind"]
+    actions = ["cancel"]
+
+    @admin.action(description="Cancel waiting and running jobs", permissions=["view"])
+    def cancel(self, request: HttpRequest, queryset: QuerySet[Job]) -> None:
+        """Their worker is stopped at its next heartbeat; a round or export then says so."""
+        for job in queryset:
+            cancelled = jobs.cancel(job=job)
+            told = messages.success if cancelled else messages.warning
+            told(request, f"{job} is {'cancelled' if cancelled else 'ended already'}.")

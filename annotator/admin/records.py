@@ -14,7 +14,7 @@ class AnnotationAdmin(ReadOnlyAdmin):
     """Append-only."""
 
     list_display = ["id", "campaign", "annotator", "outcome", "strength", "late", "recorded_at"]
-    list_filter = ["campaign", "outcome", "via", "late"]
+    list_filter = [("campaign", admin.RelatedOnlyFieldListFilter), "outcome", "via", "late"]
     list_select_related = ["campaign", "annotator"]
 
 
@@ -23,7 +23,7 @@ class AnnotatorAdmin(ReadOnlyAdmin):
     """Who answers, under which pseudonym."""
 
     list_display = ["pseudonym", "campaign", "kind", "user", "guidelines_read"]
-    list_filter = ["campaign", "kind"]
+    list_filter = [("campaign", admin.RelatedOnlyFieldListFilter), "kind"]
 
 
 @admin.register(Item)
@@ -31,7 +31,7 @@ class ItemAdmin(ReadOnlyAdmin):
     """The imported rows."""
 
     list_display = ["external_id", "campaign", "task", "source", "group"]
-    list_filter = ["campaign", "task"]
+    list_filter = [("campaign", admin.RelatedOnlyFieldListFilter), "task"]
     search_fields = ["external_id"]
 
 
@@ -40,4 +40,4 @@ class SnapshotAdmin(ReadOnlyAdmin):
     """Exports."""
 
     list_display = ["id", "campaign", "format", "state", "created_by", "created_at"]
-    list_filter = ["campaign", "state"]
+    list_filter = [("campaign", admin.RelatedOnlyFieldListFilter), "state"]

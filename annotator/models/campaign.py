@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import re
+
 from django.conf import settings
+from django.core.exceptions import ValidationError
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 
+from annotator.catalogue import names
 from annotator.querysets import CampaignQuerySet
 
+ENCODER = re.compile(r"default|minilm|hashed|hf:\S+")
 SHARE = [MinValueValidator(0.0), MaxValueValidator(0.9)]
 
 
@@ -66,7 +71,9 @@ class Campaign(models.Model):
         help_text="A round starts when so many new answers have come in.",
     )
     queue_low = models.PositiveIntegerField(
-        default=16, help_text="A round also starts when fewer open slots than this are left."
+        default=16,
+        help_text="A round also starts when fewer questions than this are left that nobody "
+        "has been given.",
     )
     random_share = models.FloatField(
         default=0.15, validators=SHARE, help_text="Share of each batch drawn at random (control)."
@@ -99,6 +106,22 @@ class Campaign(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+    def clean(self) -> None:
+        """Settings that are fine one by one and not together, or that no round could use."""
+        if self.random_share + self.holdout_share > 0.95:
+            raise ValidationError(
+                {"random_share": "random and holdout share leave less than 5 % to the policy"}
+            )
+        if self.acquisition not in names():
+            known = ", ".join(names())
+            raise ValidationError({"acquisition": f"expected one of {known}"})
+        if self.acquisition_config != {}:
+            raise ValidationError(
+                {"acquisition_config": f"{self.acquisition!r} takes no parameters; expected {{}}"}
+            )
+        if not ENCODER.fullmatch(self.encoder):
+            raise ValidationError({"encoder": "expected default, minilm, hashed or hf:NAME"})
 
 
 class Guidelines(models.Model):
@@ -163,6 +186,9 @@ class Annotator(models.Model):
     pseudonym = models.CharField(
         max_length=200, help_text="The only name that leaves the system in exports."
     )
+    imported = models.BooleanField(
+        default=False, help_text="A name from a file: never the same person as one who signs in."
+    )
     guidelines_read = models.PositiveIntegerField(
         default=0, help_text="Latest guidelines version this person has read."
     )
@@ -171,7 +197,8 @@ class Annotator(models.Model):
     class Meta:
         constraints = [
             models.UniqueConstraint(
-                fields=["campaign", "kind", "pseudonym"], name="one_annotator_per_pseudonym"
+                fields=["campaign", "kind", "imported", "pseudonym"],
+                name="one_annotator_per_pseudonym",
             ),
             models.UniqueConstraint(
                 fields=["campaign", "user"],

@@ -36,7 +36,11 @@ class Job(models.Model):
     error = models.TextField(blank=True)
     attempt = models.PositiveIntegerField(default=0, help_text="Fences off writers of the past.")
     max_attempts = models.PositiveIntegerField(default=5)
-    lease_until = models.DateTimeField(null=True, blank=True)
+    lease_until = models.DateTimeField(
+        null=True,
+        blank=True,
+        help_text="Running: the worker's lease. Queued: not to be tried before.",
+    )
     rung_at = models.DateTimeField(null=True, blank=True, help_text="Last doorbell.")
     created_at = models.DateTimeField(auto_now_add=True)
     started_at = models.DateTimeField(null=True, blank=True)

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from django.db import models
 
-from annotator.querysets import PromptQuerySet
-
 from .campaign import Campaign
 
 
@@ -20,8 +18,6 @@ class Prompt(models.Model):
         help_text="Uniform in [0, 1), derived from the campaign's seed: the holdout is lot < share."
     )
     is_holdout = models.BooleanField(default=False, help_text="Never trained on.")
-
-    objects = PromptQuerySet.as_manager()
 
     class Meta:
         constraints = [

@@ -31,7 +31,7 @@ class Round(models.Model):
     number = models.PositiveIntegerField()
     state = models.CharField(max_length=12, choices=State, default=State.WAITING)
     detail = models.CharField(max_length=500, blank=True, help_text="Progress, in words.")
-    trigger = models.CharField(max_length=40, help_text="Why the round started.")
+    trigger = models.CharField(max_length=200, help_text="Why the round started.")
     error = models.TextField(blank=True)
     annotations_seen = models.PositiveIntegerField(
         default=0, help_text="How many recorded annotations the fit saw: the version by count."
@@ -100,7 +100,11 @@ class Query(models.Model):
         on_delete=models.SET_NULL,
         related_name="queries",
     )
-    flagged_at = models.DateTimeField(null=True, blank=True, help_text="Held for a researcher.")
+    flagged_at = models.DateTimeField(
+        null=True,
+        blank=True,
+        help_text="Held: nobody is given it before a researcher has decided.",
+    )
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
@@ -133,7 +137,6 @@ class Slot(models.Model):
         OPEN = "open", "open"
         LEASED = "leased", "leased"
         ANSWERED = "answered", "answered"
-        HELD = "held", "held after a flag"
         WITHDRAWN = "withdrawn", "withdrawn"
 
     campaign = models.ForeignKey(Campaign, on_delete=models.CASCADE, related_name="slots")

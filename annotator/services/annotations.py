@@ -105,18 +105,16 @@ def _last_of(assignment: Assignment) -> Annotation | None:
 
 
 def _settle_slot(assignment: Assignment, annotation: Annotation) -> None:
-    """Count the answer, or give the slot back. Only the assignment that holds the slot may."""
-    if assignment.slot.holder != assignment.pk or assignment.slot.state != Slot.State.LEASED:
-        return  # late, and somebody else has the slot: kept, not counted
-    held = Slot.objects.filter(pk=assignment.slot_id)
-    if annotation.outcome == Outcome.SKIP:
-        held.update(state=Slot.State.OPEN, leased_until=None, holder=None)
-    elif annotation.outcome == Outcome.FLAG:
-        held.update(state=Slot.State.HELD, leased_until=None, holder=None)
-        Slot.objects.filter(query_id=assignment.query_id, state=Slot.State.OPEN).update(
-            state=Slot.State.HELD
-        )
+    """Count the answer, or give the slot back; a flag holds the query for a researcher."""
+    if annotation.outcome == Outcome.FLAG:
         Query.objects.filter(pk=assignment.query_id).update(flagged_at=timezone.now())
+    slot = assignment.slot
+    mine = slot.state == Slot.State.LEASED and slot.holder == assignment.pk
+    if not mine and slot.state != Slot.State.OPEN:
+        return  # late, and somebody else has the slot or filled it: kept, not counted
+    held = Slot.objects.filter(pk=slot.pk)
+    if annotation.outcome in CLOSED_AS:
+        held.update(state=Slot.State.OPEN, leased_until=None, holder=None)
     else:
         held.update(state=Slot.State.ANSWERED, leased_until=None, annotation=annotation)
 
@@ -125,13 +123,15 @@ def _settle_slot(assignment: Assignment, annotation: Annotation) -> None:
 def undo_last(*, slug: str, user: User) -> Assignment:
     """Take back a person's latest answer in a campaign and open its assignment again.
 
+    Again and again: the one before follows.
+
     The answer stays in the history; an annotation of outcome `undone` supersedes it, and the
     person gets the same question with the same sides, and what they had typed.
 
     Raises:
         Missing: no such campaign of theirs.
-        NothingToUndo: they have not answered, or have taken the latest answer back already, or
-            the slot has been given to somebody else since (after a skip).
+        NothingToUndo: no answer is left, the campaign does not run, or the slot has been given to
+            somebody else since (after a skip).
     """
     annotator = lock_annotator(slug=slug, user=user)
     if annotator.campaign.state != Campaign.State.RUNNING:
@@ -150,7 +150,9 @@ def undo_last(*, slug: str, user: User) -> Assignment:
         raise NothingToUndo("there is no answer of yours to take back")
     said = Annotation.objects.get(assignment=last, superseded_by__isnull=True)
     until = lease_end(last.annotator.campaign, timezone.now())
-    _reclaim_slot(last, said)
+    _check_slot(last, said)
+    if said.outcome == Outcome.FLAG:
+        _lift_flag(said)
     Annotation.objects.create(
         campaign_id=said.campaign_id,
         query_id=said.query_id,
@@ -174,14 +176,17 @@ def undo_last(*, slug: str, user: User) -> Assignment:
     return last
 
 
-def _reclaim_slot(assignment: Assignment, said: Annotation) -> None:
-    """Check that the slot can go back to the person; lift the hold that their flag caused."""
+def _check_slot(assignment: Assignment, said: Annotation) -> None:
+    """The slot goes back to the person if their answer filled it, or if nobody took it since."""
     slot = assignment.slot
-    counted_here = slot.annotation_id == said.pk
-    if said.outcome == Outcome.FLAG and slot.state == Slot.State.HELD:
-        Slot.objects.filter(query_id=assignment.query_id, state=Slot.State.HELD).update(
-            state=Slot.State.OPEN
-        )
-        Query.objects.filter(pk=assignment.query_id).update(flagged_at=None)
-    elif not (counted_here or slot.state == Slot.State.OPEN):
+    if slot.annotation_id != said.pk and slot.state != Slot.State.OPEN:
         raise NothingToUndo("somebody else has this question by now; your answer stands")
+
+
+def _lift_flag(said: Annotation) -> None:
+    """Offer the query again, unless somebody else flagged it too."""
+    # One at a time: of several who take their flags back, the last sees that none is left.
+    Query.objects.select_for_update(no_key=True).get(pk=said.query_id)
+    flags = Annotation.objects.filter(query_id=said.query_id, outcome=Outcome.FLAG).current()
+    if not flags.exclude(pk=said.pk).exists():
+        Query.objects.filter(pk=said.query_id).update(flagged_at=None)

@@ -9,6 +9,7 @@ from typing import Any
 
 from django.contrib.auth.models import User
 from django.db import connection, transaction
+from django.db.models import Q
 from django.utils import timezone
 
 from annotator import selectors
@@ -21,6 +22,7 @@ CLAIM = """
 UPDATE annotator_slot SET state = 'leased', leased_until = %(until)s, holder = %(holder)s
 WHERE id = (
     SELECT slot.id FROM annotator_slot AS slot
+    JOIN annotator_query AS query ON query.id = slot.query_id AND query.flagged_at IS NULL
     WHERE slot.campaign_id = %(campaign)s
       AND (slot.state = 'open' OR (slot.state = 'leased' AND slot.leased_until < %(now)s))
       AND NOT EXISTS (
@@ -47,7 +49,7 @@ def lock_annotator(*, slug: str, user: User) -> Annotator:
         Missing: no such campaign, a draft, or not for this person, or they never opened it.
     """
     found = (
-        Annotator.objects.select_for_update(of=("self",))
+        Annotator.objects.select_for_update(of=("self",), no_key=True)  # lets answers refer to it
         .select_related("campaign")
         .filter(user=user, campaign__in=Campaign.objects.answered_by(user).filter(slug=slug))
         .exclude(campaign__state=Campaign.State.DRAFT)
@@ -87,11 +89,13 @@ def _resume(annotator: Annotator) -> Assignment | None:
     )
     now = timezone.now()
     for assignment in mine:
-        if assignment.slot.holder != assignment.pk or assignment.slot.state != Slot.State.LEASED:
-            continue  # somebody else took the slot; an answer from an old page is kept as late
-        if assignment.lease_until > now or renew_lease(assignment=assignment):
+        slot = assignment.slot
+        held = slot.state == Slot.State.LEASED and slot.holder == assignment.pk
+        if held and assignment.lease_until > now:
             return assignment
-    return None
+        if renew_lease(assignment=assignment):
+            return assignment
+    return None  # what else is open was lost to others: an answer from an old page is kept as late
 
 
 def _claim(annotator: Annotator) -> Assignment | None:
@@ -128,12 +132,16 @@ def lease_end(campaign: Campaign, now: datetime) -> datetime:
 
 
 def renew_lease(*, assignment: Assignment) -> bool:
-    """Extend the lease while the person works. False when the slot was lost meanwhile."""
+    """Extend the lease while the person works, or take it up again when the slot is free.
+
+    False when somebody else has the slot, or has filled it.
+    """
     until = lease_end(assignment.annotator.campaign, timezone.now())
     with transaction.atomic():  # assignment first, then slot: the order of `record_annotation`
         Assignment.objects.select_for_update().get(pk=assignment.pk)
-        held = Slot.objects.filter(pk=assignment.slot_id, state="leased", holder=assignment.pk)
-        if not held.update(leased_until=until):
+        mine = Q(state="leased", holder=assignment.pk) | Q(state="open")
+        free = Slot.objects.filter(mine, pk=assignment.slot_id)
+        if not free.update(state="leased", holder=assignment.pk, leased_until=until):
             return False
         Assignment.objects.filter(pk=assignment.pk).update(lease_until=until)
     assignment.lease_until = until

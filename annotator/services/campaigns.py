@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
+import secrets
 from typing import Any
 
 from django.contrib.auth.models import User
@@ -13,6 +13,7 @@ from django.utils import timezone
 from annotator.errors import InvalidInput, WrongState
 from annotator.models import Annotator, Campaign, Guidelines, Membership, Prompt
 from annotator.services import rounds
+from annotator.services.locks import lock_pool
 
 State = Campaign.State
 
@@ -48,11 +49,9 @@ def add_member(
 
 
 def ensure_annotator(*, campaign: Campaign, user: User) -> Annotator:
-    """The row under which a person answers; its pseudonym tells nothing about them."""
-    # Hashed with the campaign's seed: stable inside a campaign, unlinkable between two.
-    digest = hashlib.sha256(f"{campaign.seed}:{campaign.pk}:{user.pk}".encode()).hexdigest()
+    """The row under which a person answers; its pseudonym is drawn, not derived from anything."""
     annotator, _ = Annotator.objects.get_or_create(
-        campaign=campaign, user=user, defaults={"pseudonym": f"p-{digest[:12]}"}
+        campaign=campaign, user=user, defaults={"pseudonym": f"p-{secrets.token_hex(6)}"}
     )
     return annotator
 
@@ -62,7 +61,7 @@ def publish_guidelines(*, campaign: Campaign, text: str) -> Guidelines:
     """Add the next version of the guidelines; annotators read it before their next answer."""
     if not text.strip():
         raise InvalidInput("guidelines: expected some text, got none")
-    Campaign.objects.select_for_update().get(pk=campaign.pk)  # one writer decides the number
+    Campaign.objects.select_for_update(no_key=True).get(pk=campaign.pk)  # one at a time counts up
     last = campaign.guidelines.aggregate(last=Max("version"))["last"] or 0
     return Guidelines.objects.create(campaign=campaign, version=last + 1, text=text)
 
@@ -75,7 +74,8 @@ def start_campaign(*, campaign: Campaign) -> Campaign:
         WrongState: it was started before.
         InvalidInput: the pool is empty, or nothing would be left beside the holdout.
     """
-    locked: Campaign = Campaign.objects.select_for_update().get(pk=campaign.pk)
+    lock_pool(campaign)  # an import under way is waited for: its prompts take part in the lot
+    locked: Campaign = Campaign.objects.select_for_update(no_key=True).get(pk=campaign.pk)
     if locked.state != State.DRAFT:
         raise WrongState(f"campaign {locked.slug!r} is {locked.state}; only a draft can be started")
     reserve_holdout(campaign=locked)

@@ -15,6 +15,7 @@ from django.db.models import Exists, OuterRef, Prefetch, QuerySet
 
 from annotator.errors import InvalidInput
 from annotator.models import Annotation, Campaign, Item, Prompt, Query, Response
+from annotator.services.history import KEY
 
 Row = dict[str, Any]
 CHUNK = 200
@@ -205,19 +206,23 @@ def _native_annotation(annotation: Annotation, question: Question) -> Row:
         "time_s": None if annotation.active_ms is None else annotation.active_ms / 1000,
     }
     row = {key: value for key, value in row.items() if value is not None or key == "choice"}
-    return row | {"meta": {"outcome": annotation.outcome}}
+    meta = {"outcome": annotation.outcome, KEY: str(annotation.submission_key)}
+    return row | {"meta": meta}
 
 
 # --- preference pairs ------------------------------------------------------------------
 
 
 def trl_preference(question: Question) -> Iterator[tuple[Row, Row]]:
-    """`prompt`, `chosen`, `rejected` by majority of people; what is level or neither stays out."""
+    """`prompt`, `chosen`, `rejected` where more than half of the people agree.
+
+    Ties and "neither" are votes for neither side: where they prevent a majority, no row is made.
+    """
     people = [a for a in question.annotations if a.annotator.kind == "human"]
     for left, right in combinations(question.responses, 2):
         votes = [_vote(a, left.pk, right.pk) for a in people]
         ahead, behind = votes.count(1), votes.count(-1)
-        if ahead == behind:
+        if 2 * max(ahead, behind) <= len(votes):
             continue
         chosen, rejected = (left, right) if ahead > behind else (right, left)
         about = {
@@ -225,6 +230,7 @@ def trl_preference(question: Question) -> Iterator[tuple[Row, Row]]:
             "rejected_model": rejected.model or None,
             "votes": {"for": max(ahead, behind), "against": min(ahead, behind)},
             "level": votes.count(0),
+            "neither_or_unknown": votes.count(None),
         }
         yield _preference_row(question.prompt, chosen.text, rejected.text), about
 
@@ -245,8 +251,11 @@ def _preference_row(prompt: Prompt, chosen: str, rejected: str) -> Row:
         text = f"{prompt.context}\n\n{prompt.content}" if prompt.context else prompt.content
         return {"prompt": text, "chosen": chosen, "rejected": rejected}
     turns = list(prompt.content)
-    if prompt.context:
-        turns = [{"role": "system", "content": prompt.context}, *turns]
+    if prompt.context:  # one system turn: many chat templates refuse a second
+        has_system = bool(turns) and turns[0]["role"] == "system"
+        own = f"{turns[0]['content']}\n\n" if has_system else ""
+        system = {"role": "system", "content": own + prompt.context}
+        turns = [system, *turns[has_system:]]
     return {
         "prompt": turns,
         "chosen": [{"role": "assistant", "content": chosen}],

@@ -15,6 +15,7 @@ from annotator.services.native import NativeRow
 
 Outcome = Annotation.Outcome
 NOBODY = "unknown"
+KEY = "tiebreak_key"  # in `meta` of an exported annotation: names it among all campaigns
 
 
 def record(*, campaign: Campaign, rows: list[NativeRow], strength_max: float | None) -> int:
@@ -41,10 +42,30 @@ def record(*, campaign: Campaign, rows: list[NativeRow], strength_max: float | N
         )
     }
     stored = Annotation.objects.filter(submission_key__in=wanted)
-    known = set(stored.values_list("submission_key", flat=True))
+    known = set(stored.values_list("submission_key", flat=True)) | _our_own(campaign, wanted)
     new = [annotation for key, annotation in wanted.items() if key not in known]
     Annotation.objects.bulk_create(new)
     return len(new)
+
+
+def _our_own(campaign: Campaign, wanted: dict[uuid.UUID, Annotation]) -> set[uuid.UUID]:
+    """Which of these were exported from this very campaign: they are here already."""
+    keys = {
+        key: _as_uuid((annotation.extra.get("meta") or {}).get(KEY))
+        for key, annotation in wanted.items()
+    }
+    here = Annotation.objects.filter(
+        campaign=campaign, submission_key__in=[key for key in keys.values() if key]
+    )
+    stored = set(here.values_list("submission_key", flat=True))
+    return {key for key, exported in keys.items() if exported in stored}
+
+
+def _as_uuid(value: Any) -> uuid.UUID | None:
+    try:
+        return uuid.UUID(str(value))
+    except ValueError:
+        return None
 
 
 def _queries(campaign: Campaign, items: list[Item]) -> dict[int, int]:
@@ -75,15 +96,19 @@ def _queries(campaign: Campaign, items: list[Item]) -> dict[int, int]:
 def _annotators(campaign: Campaign, rows: list[NativeRow]) -> dict[tuple[str, str], int]:
     wanted = {_who(annotation) for row in rows for annotation in row.annotations}
     Annotator.objects.bulk_create(
-        [Annotator(campaign=campaign, kind=kind, pseudonym=name) for kind, name in sorted(wanted)],
+        [
+            Annotator(campaign=campaign, kind=kind, pseudonym=name, imported=True)
+            for kind, name in sorted(wanted)
+        ],
         ignore_conflicts=True,
     )
-    stored = Annotator.objects.filter(campaign=campaign, pseudonym__in={name for _, name in wanted})
+    names = {name for _, name in wanted}
+    stored = Annotator.objects.filter(campaign=campaign, imported=True, pseudonym__in=names)
     return {(kind, name): pk for kind, name, pk in stored.values_list("kind", "pseudonym", "pk")}
 
 
 def _who(annotation: dict[str, Any]) -> tuple[str, str]:
-    return annotation.get("kind") or "human", (annotation.get("annotator") or NOBODY)[:200]
+    return annotation.get("kind") or "human", annotation.get("annotator") or NOBODY
 
 
 def _annotations(

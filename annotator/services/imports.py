@@ -6,20 +6,21 @@ import hashlib
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from itertools import islice
 from typing import Any, BinaryIO, TextIO
 
 from django.conf import settings
-from django.db import connection, transaction
+from django.db import transaction
 
 from annotator import dispatch
 from annotator.errors import ImportRejected, InvalidInput, RowProblem
 from annotator.models import Campaign, Item, ItemResponse, Prompt, Response
 from annotator.services import history
 from annotator.services.files import numbered_lines
+from annotator.services.locks import lock_pool
 from annotator.services.native import NativeRow, parse_line
 
-CHUNK = 500
+CHUNK = 500  # rows stored at once, or fewer when they are long:
+CHUNK_CHARS = 16_000_000
 MOST_PROBLEMS = 1000
 
 
@@ -85,7 +86,8 @@ def import_items(
     """
     report = ImportReport()
     with transaction.atomic():
-        _lock_imports(campaign)
+        lock_pool(campaign)
+        campaign.refresh_from_db()  # it may have been started while we waited
         for chunk in _chunks(_good_rows(campaign, stream, options, report)):
             if report.rejected and not options.keep_good:
                 continue  # read on, to name every bad row; nothing more is stored
@@ -96,12 +98,6 @@ def import_items(
             raise InvalidInput("the file has no rows; expected one JSON object a line")
         dispatch.embed_wanted(campaign)
     return report
-
-
-def _lock_imports(campaign: Campaign) -> None:
-    """Two imports into one campaign take turns; annotators notice nothing."""
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_advisory_xact_lock(%s, %s)", [0x1B_0C, campaign.pk])
 
 
 def _good_rows(
@@ -132,7 +128,16 @@ def _reject(
 
 
 def _chunks(rows: Iterator[NativeRow]) -> Iterator[list[NativeRow]]:
-    while chunk := list(islice(rows, CHUNK)):
+    """Rows by the chunk: bounded in number and in bytes, so that memory is."""
+    chunk: list[NativeRow] = []
+    size = 0
+    for row in rows:
+        chunk.append(row)
+        size += len(row.raw)
+        if len(chunk) >= CHUNK or size >= CHUNK_CHARS:
+            yield chunk
+            chunk, size = [], 0
+    if chunk:
         yield chunk
 
 
@@ -188,7 +193,7 @@ def _unknown(
             problem = RowProblem(
                 row.line, "id", "was imported before with different content; use a new id", row.id
             )
-            _reject(report, options, [problem], json.dumps({"id": row.id}))
+            _reject(report, options, [problem], row.raw)
 
 
 def _row_digest(row: NativeRow) -> str:

@@ -7,6 +7,7 @@ expected.
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -16,6 +17,8 @@ from annotator.errors import RowProblem
 TASKS = {"pairwise": 2, "listwise": 3, "rating": 1, "edit": 1}  # least responses
 ROLES = ("system", "user", "assistant", "tool")
 MOST_RESPONSES = 10
+DEEPEST = 100
+LONGEST_NAME = 200
 KNOWN = {"id", "source", "subset", "split", "group", "task", "prompt", "context", "responses"}
 KNOWN |= {"annotations", "meta"}
 
@@ -27,6 +30,7 @@ class NativeRow:
     """One valid row."""
 
     line: int
+    raw: str
     id: str
     task: str
     prompt: Prompt
@@ -77,17 +81,18 @@ def parse_line(
     """Check one line of a native file for a campaign of the given form."""
     check = _Checker(line, longest)
     try:
-        row = json.loads(raw, parse_constant=_refuse_constant)
-        raw.encode("utf-8")
+        row = json.loads(raw, parse_constant=_refuse_constant, parse_float=_finite)
+        trouble = _unstorable(row)
     except (ValueError, RecursionError) as error:
         check.wrong("(row)", f"expected a JSON object on one line; {error}")
         return None, check.problems
     if not isinstance(row, dict):
         check.wrong("(row)", f"expected a JSON object, got {_kind(row)}")
         return None, check.problems
-    parsed = _parse(row, check, form)
-    if not check.problems and (trouble := _unstorable(row)):
+    if trouble:
         check.wrong("(row)", trouble)
+        return None, check.problems
+    parsed = _parse(row, raw, check, form)
     return (None if check.problems else parsed), check.problems
 
 
@@ -95,19 +100,33 @@ def _refuse_constant(name: str) -> float:
     raise ValueError(f"{name} is not JSON")
 
 
-def _unstorable(row: dict[str, Any]) -> str:
-    """Characters that a JSON escape can smuggle in and that no database text can hold."""
-    dumped = json.dumps(row, ensure_ascii=False)
-    if "\\u0000" in dumped:
-        return "contains the NUL character (\\u0000), which cannot be stored"
-    try:
-        dumped.encode("utf-8")
-    except UnicodeEncodeError as error:
-        return f"contains half of a surrogate pair, which is not text ({error.reason})"
+def _finite(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError(f"the number {text:.20} is too large")
+    return number
+
+
+def _unstorable(row: Any) -> str:
+    """What JSON can say and no database text can hold; looked for without recursion."""
+    stack: list[tuple[Any, int]] = [(row, 1)]
+    while stack:
+        value, depth = stack.pop()
+        if depth > DEEPEST:
+            return f"is nested more than {DEEPEST} levels deep"
+        if isinstance(value, dict):
+            stack += [(part, depth + 1) for part in (*value.keys(), *value.values())]
+        elif isinstance(value, list):
+            stack += [(part, depth + 1) for part in value]
+        elif isinstance(value, str):
+            if "\0" in value:
+                return "contains the NUL character, which cannot be stored"
+            if not value.isascii() and any("\ud800" <= c <= "\udfff" for c in value):
+                return "contains half of a surrogate pair, which is not text"
     return ""
 
 
-def _parse(row: dict[str, Any], check: _Checker, form: str) -> NativeRow:
+def _parse(row: dict[str, Any], raw: str, check: _Checker, form: str) -> NativeRow:
     check.item_id = row["id"][:80] if isinstance(row.get("id"), str) else ""
     item_id = check.text(row.get("id"), "id") if "id" in row else _missing(check, "id")
     if len(item_id) > 300:
@@ -123,6 +142,7 @@ def _parse(row: dict[str, Any], check: _Checker, form: str) -> NativeRow:
     extra |= {k: v for k, v in row.items() if k not in KNOWN}
     return NativeRow(
         line=check.line,
+        raw=raw,
         id=item_id,
         task=task,
         prompt=prompt,
@@ -141,7 +161,8 @@ def _missing(check: _Checker, name: str, expected: str = "some text") -> str:
 
 
 def _task(row: dict[str, Any], check: _Checker, form: str) -> str:
-    guess = "pairwise" if len(row.get("responses") or ()) == 2 else "listwise"
+    given = row.get("responses")
+    guess = "listwise" if isinstance(given, list) and len(given) > 2 else "pairwise"
     task = row.get("task", guess)
     if task not in TASKS:
         check.wrong("task", f"expected one of {', '.join(TASKS)}; got {task!r:.40}")
@@ -240,7 +261,10 @@ def _rules(responses: int) -> dict[str, tuple[Callable[[Any], bool], str]]:
         )
 
     return {
-        "annotator": (lambda v: v is None or isinstance(v, str), "text or null"),
+        "annotator": (
+            lambda v: v is None or (isinstance(v, str) and len(v) <= LONGEST_NAME),
+            f"text of at most {LONGEST_NAME} characters, or null",
+        ),
         "kind": (lambda v: v in (None, "human", "llm"), "'human' or 'llm'"),
         "choice": (index, f"0 to {responses - 1}, 'tie' or null"),
         "strength": (number, "a number"),

@@ -38,36 +38,57 @@ class PlannedQuery:
 
 
 def due_reason(status: selectors.LoopStatus, campaign: Campaign) -> str | None:
-    """Why a round should start now, or None. Pure: all figures come with `status`."""
-    if campaign.state != Campaign.State.RUNNING or status.round_live:
+    """Why a round should start now, or None. Pure: all figures come with `status`.
+
+    After a failed round nothing starts by itself: that round is tried again, by hand or, after a
+    while, by the sweep.
+    """
+    if campaign.state != Campaign.State.RUNNING or status.round_live or status.round_failed:
         return None
     if status.fresh >= campaign.labels_per_round:
         return f"{status.fresh} new answers"
-    if status.pool_left and status.open_slots < campaign.queue_low:
-        return f"only {status.open_slots} open slots left"
+    # A round cannot fill the queue beyond a batch, and somebody may wait at an empty one.
+    low = max(1, min(campaign.queue_low, campaign.batch_size))
+    if status.pool_left and status.waiting < low:
+        return f"only {status.waiting} questions left that nobody has been given"
     if status.open_slots == 0 and status.fresh:
         return "the last answers are in"
     return None
 
 
-def request_round_if_due(
-    *, campaign: Campaign, status: selectors.LoopStatus | None = None
-) -> Round | None:
+def request_round_if_due(*, campaign: Campaign) -> Round | None:
     """Start a round when one is due. The figures only decide when; the worker counts for itself."""
-    reason = due_reason(status or selectors.loop_status(campaign_id=campaign.pk), campaign)
-    return request_round(campaign=campaign, trigger=reason) if reason else None
+    reason = due_reason(selectors.loop_status(campaign_id=campaign.pk), campaign)
+    try:
+        return request_round(campaign=campaign, trigger=reason) if reason else None
+    except WrongState:
+        return None  # paused meanwhile
 
 
 @transaction.atomic
 def request_round(*, campaign: Campaign, trigger: str) -> Round | None:
-    """Create the next round and its job, unless a round of this campaign is under way."""
-    Campaign.objects.select_for_update().get(pk=campaign.pk)  # rounds of a campaign never overlap
-    if campaign.rounds.live().exists():
+    """Create the next round and its job, unless a round of this campaign is under way.
+
+    Raises:
+        WrongState: the campaign does not run.
+    """
+    locked = _lock(campaign.pk)
+    if locked.state != Campaign.State.RUNNING:
+        raise WrongState(
+            f"campaign {locked.slug!r} is {locked.state}; rounds run while it is running"
+        )
+    if locked.rounds.live().exists():
         return None
-    last = campaign.rounds.aggregate(last=Max("number"))["last"] or 0
-    made = Round.objects.create(campaign=campaign, number=last + 1, trigger=trigger)
+    last = locked.rounds.aggregate(last=Max("number"))["last"] or 0
+    made = Round.objects.create(campaign=locked, number=last + 1, trigger=trigger)
     _enqueue(made)
     return made
+
+
+def _lock(campaign_id: int) -> Campaign:
+    """Rounds of one campaign never overlap: whoever decides about them holds this row."""
+    locked: Campaign = Campaign.objects.select_for_update(no_key=True).get(pk=campaign_id)
+    return locked
 
 
 @transaction.atomic
@@ -77,7 +98,7 @@ def retry_round(*, made: Round) -> Round:
     Raises:
         WrongState: the round has not failed, or a newer one is under way.
     """
-    Campaign.objects.select_for_update().get(pk=made.campaign_id)
+    _lock(made.campaign_id)
     if Round.objects.filter(campaign=made.campaign_id).live().exists():
         raise WrongState("another round of this campaign is under way")
     again = Round.objects.filter(pk=made.pk, state=State.FAILED)
@@ -86,6 +107,17 @@ def retry_round(*, made: Round) -> Round:
     made.refresh_from_db()
     _enqueue(made)
     return made
+
+
+@transaction.atomic
+def revive_round(*, made: Round) -> bool:
+    """Enqueue a round that is under way without a live job, whatever became of its job."""
+    _lock(made.campaign_id)
+    still = Round.objects.filter(pk=made.pk).live().exists()
+    if not still or made.campaign.jobs.live().filter(key=f"round:{made.pk}").exists():
+        return False
+    _enqueue(made)
+    return True
 
 
 def _enqueue(made: Round) -> None:
@@ -171,18 +203,13 @@ def _publish_slots(*, made: Round, queries: Sequence[Query]) -> None:
     )
 
 
-@transaction.atomic
 def release_flagged(*, query: Query) -> None:
     """A researcher found nothing wrong: offer the query again."""
-    _decide_flag(query, Slot.State.OPEN)
+    Query.objects.filter(pk=query.pk).update(flagged_at=None)
 
 
 @transaction.atomic
 def withdraw_flagged(*, query: Query) -> None:
-    """A researcher agrees with the flag: nobody is asked this again."""
-    _decide_flag(query, Slot.State.WITHDRAWN)
-
-
-def _decide_flag(query: Query, state: str) -> None:
-    Slot.objects.filter(query=query, state=Slot.State.HELD).update(state=state)
+    """A researcher agrees with the flag: nobody is given this again."""
+    Slot.objects.filter(query=query, state=Slot.State.OPEN).update(state=Slot.State.WITHDRAWN)
     Query.objects.filter(pk=query.pk).update(flagged_at=None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
@@ -10,7 +11,7 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
-from annotator import selectors
+from annotator import dispatch, selectors
 from annotator.errors import InvalidAnswer, InvalidInput, Missing
 from annotator.forms.compare import OTHER, SCALE
 from annotator.models import Annotator, Assignment
@@ -47,6 +48,8 @@ def _workspace(
     values: dict[str, Any] | None = None,
 ) -> Workspace:
     status = selectors.loop_status(campaign_id=annotator.campaign_id, annotator_id=annotator.pk)
+    if rounds.due_reason(status, annotator.campaign):
+        dispatch.nudge(annotator.campaign)
     if assignment is None:
         empty = selectors.why_empty(campaign=annotator.campaign, annotator=annotator)
         return Workspace(annotator, status, empty=empty)
@@ -82,9 +85,7 @@ def workspace(request: HttpRequest, slug: str) -> HttpResponse:
         annotator, assignment = next_assignment(slug=slug, user=request.user)
     if annotator.guidelines_read < annotator.guidelines_version:
         return redirect("guidelines", slug=slug)
-    seen = _workspace(annotator, assignment)
-    rounds.request_round_if_due(campaign=annotator.campaign, status=seen.status)
-    return _show(request, seen)
+    return _show(request, _workspace(annotator, assignment))
 
 
 @require_http_methods(["GET", "POST"])
@@ -107,8 +108,8 @@ def guidelines(request: HttpRequest, slug: str) -> HttpResponse:
 def _version(request: HttpRequest, campaign: Any) -> int:
     """The version that was on the page, which may be older than the newest."""
     sent = request.POST.get("version", "")
-    if not sent.isdigit() or int(sent) > campaign.guidelines_version:
-        raise InvalidInput(f"version: expected a guidelines version, got {sent!r}")
+    if not re.fullmatch(r"[0-9]{1,9}", sent) or int(sent) > campaign.guidelines_version:
+        raise InvalidInput(f"version: expected a guidelines version, got {sent!r:.40}")
     return int(sent)
 
 
@@ -144,9 +145,7 @@ def _next(request: HttpRequest, *, slug: str) -> HttpResponse:
         response = HttpResponse(status=204)
         response["HX-Redirect"] = f"/c/{slug}/guidelines/"
         return response
-    seen = _workspace(annotator, assignment)
-    rounds.request_round_if_due(campaign=annotator.campaign, status=seen.status)
-    return _show(request, seen)
+    return _show(request, _workspace(annotator, assignment))
 
 
 @require_POST
@@ -161,6 +160,7 @@ def undo(request: HttpRequest, slug: str) -> HttpResponse:
 @signed_in
 def draft(request: HttpRequest, assignment_id: UUID) -> HttpResponse:
     """Keep what was typed so far."""
-    typed = {"rationale": request.POST.get("rationale", "")[:LONGEST_DRAFT]}
+    text = request.POST.get("rationale", "")[:LONGEST_DRAFT]
+    typed = {"rationale": text.replace("\0", "")}  # which no database text can hold
     saved = save_draft(assignment_id=assignment_id, user=request.user, draft=typed)
     return JsonResponse({"saved": saved})

@@ -19,6 +19,7 @@ from annotator.services.snapshots import request_snapshot
 
 from .access import signed_in
 
+# Both also learn from what was imported with its answers: they start from the same.
 KINDS = {"all": "policy + random", "random": "random only"}
 
 
@@ -69,6 +70,7 @@ def progress(request: HttpRequest, slug: str) -> HttpResponse:
     context = {
         "campaign": campaign,
         "f": figures,
+        "may_answer": Campaign.objects.answered_by(request.user).filter(pk=campaign.pk).exists(),
         "formats": FORMATS,
         "status": status,
         "accuracy": learning_curve(_series(figures.curve, "accuracy"), percent=True),

@@ -7,6 +7,7 @@ import threading
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -15,8 +16,10 @@ from django.db import connection
 from django.db.models import Count
 from django.test import Client
 
-from annotator.models import Annotation, Assignment, Campaign, Job, Round, Slot
+from annotator.errors import NothingToUndo
+from annotator.models import Annotation, Assignment, Campaign, Job, Query, Round, Slot
 from annotator.services import rounds
+from annotator.services.annotations import undo_last
 from tests.annotator.acts import answer, expire, lease
 from tests.annotator.conftest import person, signed_in
 from tests.campaigns import ask, make_campaign
@@ -135,3 +138,39 @@ def test_two_workers_claim_a_job_once() -> None:
     job = Job.objects.get(campaign=campaign)
     claims = together(lambda _: jobs.claim(job.pk), list(range(16)))
     assert len([claimed for claimed in claims if claimed is not None]) == 1
+
+
+def test_submitting_reloading_and_undoing_at_once_never_deadlock() -> None:
+    """Expired leases make a reload renew what a submit is about to close."""
+    ada = person("ada")
+    campaign = make_campaign(prompts=40, people=(ada,))
+    ask(campaign)
+    for _ in range(12):
+        assignment = expire(lease(campaign, ada))
+        key = assignment.submission_key
+
+        def act(number: int, assignment: Assignment = assignment, key: Any = key) -> None:
+            if number % 3 == 0:
+                answer(assignment, ada, key=key)
+            elif number % 3 == 1:
+                lease(campaign, ada)
+            else:
+                with suppress(NothingToUndo):
+                    undo_last(slug=campaign.slug, user=ada)
+
+        together(act, list(range(6)))
+    standing = Annotation.objects.standing()
+    assert standing.count() == Slot.objects.filter(state="answered").count()
+    assert standing.values("query").distinct().count() == standing.count()
+
+
+def test_flags_taken_back_at_once_never_deadlock() -> None:
+    people = [person(f"p{number}") for number in range(8)]
+    campaign = make_campaign(prompts=2, people=tuple(people), overlap=8)
+    ask(campaign, most=1)
+    for _ in range(3):
+        held = [lease(campaign, user) for user in people]
+        for user, assignment in zip(people, held, strict=True):
+            answer(assignment, user, "flag", rationale="odd")
+        together(lambda user: undo_last(slug=campaign.slug, user=user), people)
+        assert Query.objects.get().flagged_at is None

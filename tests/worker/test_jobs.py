@@ -75,6 +75,8 @@ def test_a_failed_attempt_is_tried_again_until_there_are_none_left(job: Job) -> 
         running = jobs.claim(job.pk)
         assert running is not None
         assert running.fail(f"no {attempt}", again=True) == (attempt == 5)
+        assert jobs.claim(job.pk) is None  # not before a pause
+        Job.objects.filter(state="queued").update(lease_until=None)
     job.refresh_from_db()
     assert (job.state, job.error) == ("failed", "no 5")
     assert jobs.claim(job.pk) is None

@@ -14,6 +14,7 @@ from annotator.services.annotations import undo_last
 from annotator.services.campaigns import set_state
 from annotator.services.rounds import release_flagged, withdraw_flagged
 from tests.annotator.acts import answer, expire, lease
+from tests.campaigns import ask, make_campaign
 
 
 @pytest.mark.parametrize(
@@ -84,9 +85,66 @@ def test_a_flag_needs_a_reason_and_holds_the_question(
         answer(assignment, ada, "flag")
     assert "rationale" in caught.value.fields
     answer(assignment, ada, "flag", rationale="personal data")
-    query = Query.objects.get(pk=assignment.query_id)
-    assert query.flagged_at
-    assert set(query.slots.values_list("state", flat=True)) == {"held"}
+    assert Query.objects.get(pk=assignment.query_id).flagged_at
+    assert assignment.query_id not in all_served(campaign, ben)
+
+
+def all_served(campaign: Campaign, person: User) -> list[int]:
+    """Everything this person is given until nothing is left."""
+    seen = []
+    while (assignment := lease(campaign, person)) is not None:
+        seen.append(assignment.query_id)
+        answer(assignment, person)
+    return seen
+
+
+@pytest.fixture
+def shared(ada: User, ben: User, sam: User) -> Campaign:
+    """One question for two of three people."""
+    made = make_campaign(prompts=1, people=(ada, ben, sam), overlap=2)
+    ask(made)
+    return made
+
+
+def test_a_flagged_question_stays_held_when_another_person_skips_it(
+    shared: Campaign, ada: User, ben: User, sam: User
+) -> None:
+    first, second = lease(shared, ada), lease(shared, ben)
+    answer(first, ada, "flag", rationale="personal data")
+    answer(second, ben, "skip")
+    assert lease(shared, sam) is None
+
+
+def test_taking_back_one_flag_of_two_keeps_the_hold(
+    shared: Campaign, ada: User, ben: User, sam: User
+) -> None:
+    first, second = lease(shared, ada), lease(shared, ben)
+    answer(first, ada, "flag", rationale="odd")
+    answer(second, ben, "flag", rationale="odd, too")
+    undo_last(slug=shared.slug, user=ada)
+    assert Query.objects.get().flagged_at
+    undo_last(slug=shared.slug, user=ben)
+    assert Query.objects.get().flagged_at is None
+
+
+def test_a_flag_that_comes_late_still_reaches_the_researcher(
+    campaign: Campaign, ada: User, ben: User
+) -> None:
+    first = expire(lease(campaign, ada))
+    Slot.objects.exclude(pk=first.slot_id).update(state="withdrawn")
+    lease(campaign, ben)
+    answer(first, ada, "flag", rationale="personal data")
+    assert Query.objects.get(pk=first.query_id).flagged_at
+
+
+def test_a_late_answer_counts_when_the_slot_came_back(
+    campaign: Campaign, ada: User, ben: User
+) -> None:
+    first = expire(lease(campaign, ada))
+    Slot.objects.exclude(pk=first.slot_id).update(state="withdrawn")
+    answer(lease(campaign, ben), ben, "skip")
+    said = answer(first, ada)
+    assert Slot.objects.get(pk=first.slot_id).annotation == said
 
 
 def test_a_researcher_releases_or_withdraws_a_flagged_question(
@@ -213,8 +271,6 @@ def test_the_database_refuses_to_change_an_annotation(
 
 
 def test_one_annotation_cannot_count_twice(ada: User, ben: User) -> None:
-    from tests.campaigns import ask, make_campaign
-
     campaign = make_campaign(prompts=1, people=(ada, ben), overlap=2)
     ask(campaign)
     said = answer(lease(campaign, ada), ada)

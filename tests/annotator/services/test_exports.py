@@ -75,6 +75,40 @@ def test_the_majority_decides_and_a_level_vote_stays_out(ada: User, ben: User, s
     assert about["votes"] == {"for": 2, "against": 1}
 
 
+def test_without_a_majority_there_is_no_pair(ada: User, ben: User, sam: User) -> None:
+    campaign = make_campaign(prompts=1, people=(ada, ben, sam), overlap=3)
+    ask(campaign)
+    for person, choice in ((ada, "a1"), (ben, "tie"), (sam, "neither")):
+        answer(lease(campaign, person), person, choice)
+    assert export(campaign, "trl-preference") == []
+
+
+def test_a_context_joins_the_system_turn(ada: User) -> None:
+    chat = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Hi"}]
+    campaign = make_campaign(prompts=1, people=(ada,))
+    load(campaign, [item(7, prompt=chat, context="A story.")])
+    ask(campaign)
+    while (assignment := lease(campaign, ada)) is not None:
+        answer(assignment, ada, "a1")
+    prompt = export(campaign, "trl-preference")[-1][0]["prompt"]
+    assert [turn["role"] for turn in prompt] == ["system", "user"]
+    assert prompt[0]["content"] == "Be brief.\n\nA story."
+
+
+def test_importing_ones_own_export_again_adds_nothing(campaign: Campaign, ada: User) -> None:
+    answer(lease(campaign, ada), ada)
+    native = [row for row, _ in export(campaign, "native")]
+    assert load(campaign, native, history=True).annotations == 0
+
+
+def test_an_imported_name_is_never_a_person_who_signs_in(campaign: Campaign, ada: User) -> None:
+    name = campaign.annotators.get(user=ada).pseudonym
+    said = [{"annotator": name, "kind": "human", "choice": 0}]
+    load(campaign, [item(50, annotations=said)], history=True)
+    assert campaign.annotators.get(user=ada).annotations.count() == 0
+    assert campaign.annotators.filter(pseudonym=name).count() == 2
+
+
 def test_the_holdout_and_gold_stay_here_unless_asked(campaign: Campaign, ada: User) -> None:
     assignment = lease(campaign, ada)
     answer(assignment, ada, "a1")

@@ -88,6 +88,13 @@ LONG = "x" * 10_000_000
         (item(1, annotations=[{"kind": "dog"}]), "annotations[0].kind", "'human' or 'llm'"),
         (item(1, annotations={}), "annotations", "expected a list of objects"),
         (item(1, prompt="a\0b"), "(row)", "NUL"),
+        (item(1, meta={"a\0": 1}), "(row)", "NUL"),
+        (item(1, meta=[1]), "meta", "expected an object"),
+        (
+            item(1, annotations=[{"annotator": "n" * 201}]),
+            "annotations[0].annotator",
+            "at most 200",
+        ),
         (item(1, prompt="a\ud800b"), "(row)", "surrogate"),
     ],
 )
@@ -107,6 +114,50 @@ def test_invalid_json_is_named_by_line(draft: Campaign) -> None:
     stream = io.BytesIO(lines([item(0)]).getvalue() + b'{"id": \n')
     with pytest.raises(ImportRejected, match=r"line 2, field '\(row\)': expected a JSON object"):
         import_items(campaign=draft, stream=stream)
+
+
+@pytest.mark.parametrize("number", ["1e400", "NaN", "-Infinity"])
+def test_numbers_that_are_none_are_named(draft: Campaign, number: str) -> None:
+    raw = json.dumps(item(0, meta={"x": 0})).replace('"x": 0', f'"x": {number}')
+    with pytest.raises(ImportRejected, match="line 1"):
+        import_items(campaign=draft, stream=io.BytesIO(raw.encode()))
+
+
+@pytest.mark.parametrize("depth", [200, 100_000])
+def test_nesting_without_end_is_named(draft: Campaign, depth: int) -> None:
+    raw = json.dumps(item(0, meta={"x": 0})).replace('"x": 0', f'"x": {"[" * depth}{"]" * depth}')
+    with pytest.raises(ImportRejected, match="line 1"):
+        import_items(campaign=draft, stream=io.BytesIO(raw.encode()))
+
+
+def test_the_words_that_name_the_nul_character_are_text_like_any_other(draft: Campaign) -> None:
+    load(draft, [item(1, prompt=r"What does \u0000 mean in C? And \\u0000?")])
+    assert r"\u0000" in Prompt.objects.get().content
+
+
+def test_an_item_may_repeat_a_response(draft: Campaign) -> None:
+    twins = [{"text": "same"}, {"text": "same"}]
+    said = [{"annotator": "w", "kind": "human", "choice": 0}]
+    assert load(draft, [item(1, responses=twins, annotations=said)], history=True).annotations == 1
+
+
+def test_an_import_that_waited_for_the_start_joins_the_holdout(draft: Campaign) -> None:
+    from annotator.services.campaigns import start_campaign
+
+    load(draft, [item(number) for number in range(30)])
+    stale = Campaign.objects.get(pk=draft.pk)
+    start_campaign(campaign=draft)
+    load(stale, [item(number) for number in range(30, 90)])
+    assert (
+        Prompt.objects.filter(is_holdout=True).count() == Prompt.objects.filter(lot__lt=0.2).count()
+    )
+
+
+def test_rejected_rows_are_written_whole(draft: Campaign) -> None:
+    load(draft, [item(1)])
+    rejects = io.StringIO()
+    load(draft, [item(1, prompt="changed")], keep_good=True, rejects=rejects)
+    assert json.loads(json.loads(rejects.getvalue())["row"])["prompt"] == "changed"
 
 
 def test_every_bad_row_is_named_not_only_the_first(draft: Campaign) -> None:

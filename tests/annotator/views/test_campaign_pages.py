@@ -28,6 +28,7 @@ def learnt(campaign: Campaign, *, labels: list[int], accuracy: list[float]) -> N
             "kind": kind,
             "labels": n if kind == "all" else n // 3,
             "n": 40,
+            "prompts": 30,
             "accuracy": figure(value),
             "log_loss": figure(0.6),
         }

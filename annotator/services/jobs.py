@@ -1,0 +1,31 @@
+"""What people do with jobs; workers claim, renew and end them in `worker.jobs`."""
+
+from __future__ import annotations
+
+from django.db import transaction
+from django.utils import timezone
+
+from annotator.models import Job
+from annotator.services.rounds import fail_round
+from annotator.services.snapshots import fail_snapshot
+
+
+@transaction.atomic
+def cancel(*, job: Job) -> bool:
+    """End a job that waits or runs; its worker may write nothing from now on.
+
+    False when it had ended already.
+    """
+    live = Job.objects.live().filter(pk=job.pk)
+    if not live.update(state=Job.State.CANCELLED, finished_at=timezone.now(), lease_until=None):
+        return False
+    give_up(kind=job.kind, arguments=job.arguments, error="cancelled by a person")
+    return True
+
+
+def give_up(*, kind: str, arguments: dict[str, str | int], error: str) -> None:
+    """Tell the row that people look at that its job will not be finished."""
+    if kind == "round":
+        fail_round(round_id=int(arguments["round"]), error=error)
+    elif kind == "snapshot":
+        fail_snapshot(snapshot_id=str(arguments["snapshot"]), error=error)
