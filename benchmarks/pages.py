@@ -48,7 +48,8 @@ def prepare(people: int, questions: int) -> None:
             made=made, planned=planned, versions=[], annotations_seen=0, report={"pool_left": 0}
         )
     for number in range(people):
-        add_member(campaign=campaign, user=User.objects.create_user(f"p{number}", password="p"))
+        user = User.objects.create_user(f"p{number}", password=f"p{number}")
+        add_member(campaign=campaign, user=user)
 
 
 def _items(number: int) -> object:
@@ -104,7 +105,7 @@ def main() -> int:
     options = parser.parse_args()
     with running() as stack:
         prepare(options.people, options.questions)
-        people = [Person(stack.base, f"p{n}", "p") for n in range(options.people)]
+        people = [Person(stack.base, f"p{n}", f"p{n}") for n in range(options.people)]
         until = time.monotonic() + options.seconds
         with ThreadPoolExecutor(options.people) as pool:
             list(pool.map(lambda person: work(person, options.think, until), people))

@@ -134,10 +134,13 @@ class FeatureStore:
         if absent := int((~known).sum()):
             raise MissingFeatures(absent, len(keys))
         found = np.empty((len(keys), self.dim), dtype=np.float32)
-        for name, vectors in self._shards.items():
-            local = rows - self._offsets[name]
-            here = np.flatnonzero((local >= 0) & (local < len(vectors)))
-            found[here] = vectors[local[here]]
+        order = np.argsort(rows, kind="stable")  # each shard then owns one run of it
+        ends = np.searchsorted(rows[order], [*self._offsets.values(), self._total])
+        for (name, vectors), start, end in zip(
+            self._shards.items(), ends[:-1], ends[1:], strict=True
+        ):
+            here = order[start:end]
+            found[here] = vectors[rows[here] - self._offsets[name]]
         return found
 
     def refresh(self) -> None:

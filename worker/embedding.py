@@ -18,7 +18,7 @@ from worker import textindex
 from worker.jobs import RunningJob
 from worker.textindex import TextIndex
 
-SHARD = 256
+SHARD = 512
 POLL_SECONDS = 1.0
 Progress = Callable[[int, int], None]
 

@@ -11,7 +11,12 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 
 from annotator.models import Campaign, Guidelines, Item, Job, Membership, Query, Round
-from annotator.services.campaigns import add_member, create_campaign
+from annotator.services.campaigns import (
+    add_member,
+    create_campaign,
+    publish_guidelines,
+    set_state,
+)
 from annotator.services.rounds import fail_round
 from tests.annotator.acts import answer, lease
 from tests.annotator.conftest import signed_in
@@ -134,6 +139,66 @@ def test_the_buttons_refuse_get(draft: Campaign, as_ruth: Client) -> None:
     assert draft.state == "draft"
 
 
+def test_a_round_needs_a_running_campaign(draft: Campaign, as_ruth: Client) -> None:
+    load(draft, [item(1), item(2)])
+    as_ruth.post(f"{ADMIN}/campaign/{draft.pk}/do/round/")
+    assert not Round.objects.exists()
+
+
+def test_saving_the_form_does_not_undo_a_pause_pressed_meanwhile(
+    campaign: Campaign, as_ruth: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    saved = Campaign.save
+
+    def pause_then_save(self: Campaign, **kwargs: Any) -> None:
+        set_state(campaign=Campaign.objects.get(pk=self.pk), state="paused")
+        saved(self, **kwargs)
+
+    monkeypatch.setattr(Campaign, "save", pause_then_save)
+    where = f"{ADMIN}/campaign/{campaign.pk}/change/"
+    assert as_ruth.post(where, fields(name="Renamed")).status_code == 302
+    campaign.refresh_from_db()
+    assert (campaign.name, campaign.state) == ("Renamed", "paused")
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"random_share": "0.6", "holdout_share": "0.6"}, "leave less than 5 %"),
+        ({"acquisition_config": '{"k": 1}'}, "takes no parameters"),
+        ({"encoder": "magic"}, "expected default, minilm, hashed or hf:NAME"),
+    ],
+)
+def test_settings_that_no_round_could_use_are_refused(
+    as_ruth: Client, changes: dict[str, str], said: str
+) -> None:
+    reply = as_ruth.post(f"{ADMIN}/campaign/add/", fields(**changes))
+    assert said in reply.content.decode()
+    assert not Campaign.objects.exists()
+
+
+def test_guidelines_are_shown_only_to_those_who_steer(campaign: Campaign, sam: User) -> None:
+    publish_guidelines(campaign=campaign, text="secret guidelines")
+    sam.is_staff = True
+    sam.save()
+    sam.user_permissions.set(Permission.objects.filter(content_type__app_label="annotator"))
+    client = signed_in(User.objects.get(pk=sam.pk))
+    version = Guidelines.objects.get()
+    row = f"/guidelines/{version.pk}/change/"
+    assert row not in client.get(f"{ADMIN}/guidelines/").content.decode()
+    assert client.get(f"{ADMIN}/guidelines/{version.pk}/change/").status_code == 302
+
+
+def test_a_flagged_question_shows_its_texts_and_the_reason(
+    campaign: Campaign, ada: User, as_ruth: Client
+) -> None:
+    assignment = lease(campaign, ada)
+    answer(assignment, ada, "flag", rationale="personal data")
+    page = as_ruth.get(f"{ADMIN}/query/{assignment.query_id}/change/").content.decode()
+    for said in ("personal data", "why is the sky blue?", "scattering"):
+        assert said in page
+
+
 def test_a_failed_round_is_shown_in_words_and_retried_by_its_button(
     campaign: Campaign, as_ruth: Client
 ) -> None:
@@ -173,11 +238,12 @@ def test_staff_see_only_the_campaigns_they_steer(campaign: Campaign, sam: User) 
     sam.save()
     sam.user_permissions.set(Permission.objects.filter(content_type__app_label="annotator"))
     client = signed_in(User.objects.get(pk=sam.pk))
-    assert campaign.name not in client.get(f"{ADMIN}/campaign/").content.decode()
+    row = f"/campaign/{campaign.pk}/change/"
+    assert row not in client.get(f"{ADMIN}/campaign/").content.decode()
     assert client.post(f"{ADMIN}/campaign/{campaign.pk}/do/pause/").status_code == 404
     assert client.post(f"{ADMIN}/campaign/{campaign.pk}/import/").status_code == 404
     add_member(campaign=campaign, user=sam, role="researcher")
-    assert campaign.name in client.get(f"{ADMIN}/campaign/").content.decode()
+    assert row in client.get(f"{ADMIN}/campaign/").content.decode()
 
 
 def test_a_campaign_with_answers_cannot_be_deleted(

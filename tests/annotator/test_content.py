@@ -76,6 +76,17 @@ def test_what_scripts_and_emoji_need_is_kept() -> None:
     assert joined in to_html(joined)
 
 
+@pytest.mark.parametrize("depth", [10, 30, 80, 400])
+def test_deep_nesting_hides_nothing(depth: int) -> None:
+    lists = "\n".join("  " * level + f"- item{level}" for level in range(depth))
+    assert f"item{depth - 1}" in to_html(lists)
+    assert "quoted" in to_html("> " * depth + "quoted")
+
+
+def test_a_line_that_looks_like_a_reference_is_content() -> None:
+    assert "42" in to_html("[Answer]: 42")
+
+
 def test_a_megabyte_is_shown_to_the_end() -> None:
     assert "the end" in to_html("word " * 200_000 + "the end")
 
