@@ -24,7 +24,7 @@ from tests.annotator.acts import answer, expire, lease
 from tests.annotator.conftest import person, signed_in
 from tests.campaigns import ask, make_campaign
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.concurrent]
 
 CLIENTS = 32
 

@@ -17,7 +17,11 @@ from tests.campaigns import join, load
 from tests.worker.processes import process, test_database_url, until
 from tests.worker.test_rounds import FIELDS, rich
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(180)]
+pytestmark = [
+    pytest.mark.django_db(transaction=True),
+    pytest.mark.timeout(180),
+    pytest.mark.concurrent,
+]
 
 
 def blocked() -> bool:

@@ -16,7 +16,7 @@ from tests.campaigns import make_campaign
 from tests.worker.processes import environment, until
 from worker import jobs, runner
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.concurrent]
 
 
 @pytest.fixture
