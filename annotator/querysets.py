@@ -57,19 +57,23 @@ class RoundQuerySet(models.QuerySet["Round"]):
 class SlotQuerySet(models.QuerySet["Slot"]):
     """Slots by what can be done with them."""
 
+    def on_offer(self) -> SlotQuerySet:
+        """Slots of queries that are neither held by a flag nor withdrawn."""
+        return self.filter(query__flagged_at__isnull=True, query__withdrawn=False)
+
     def untouched(self) -> SlotQuerySet:
-        """Slots of queries that nobody has been given and that are not held by a flag."""
+        """Open slots of queries that nobody has been given."""
         from annotator.models import Assignment
 
         given = Assignment.objects.filter(query_id=OuterRef("query_id"))
-        return self.filter(~Exists(given), state="open", query__flagged_at__isnull=True)
+        return self.on_offer().filter(~Exists(given), state="open")
 
     def unseen_by(self, annotator_id: int) -> SlotQuerySet:
         """Slots of queries this annotator was never given."""
         from annotator.models import Assignment
 
         given = Assignment.objects.filter(query_id=OuterRef("query_id"), annotator_id=annotator_id)
-        return self.filter(~Exists(given), query__flagged_at__isnull=True)
+        return self.on_offer().filter(~Exists(given))
 
 
 class AssignmentQuerySet(models.QuerySet["Assignment"]):

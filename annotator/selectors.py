@@ -63,8 +63,10 @@ def loop_status(*, campaign_id: int, annotator_id: int | None = None) -> LoopSta
     newest = Round.objects.filter(campaign_id=OuterRef("pk")).order_by("-number")
     fresh = Annotation.objects.filter(
         campaign_id=OuterRef("pk"), recorded_at__gt=OuterRef("asked_at")
-    ).judgements()
+    )
+    fresh = fresh.judgements().exclude(via=Annotation.Via.IMPORT)
     slots = Slot.objects.filter(campaign_id=OuterRef("pk"), state__in=["open", "leased"])
+    slots = slots.on_offer()
     mine = Assignment.objects.filter(annotator_id=annotator_id or 0, state="answered")
     row = (
         Campaign.objects.filter(pk=campaign_id)

@@ -13,7 +13,7 @@ from annotator import dispatch
 from annotator.errors import WrongState
 from annotator.models import Campaign, Job, Round
 from annotator.services import rounds
-from annotator.services.jobs import give_up
+from annotator.services.jobs import CANCELLED, give_up
 
 RETRY_AFTER = timedelta(minutes=15)
 
@@ -61,7 +61,8 @@ def give_up_hopeless() -> int:
 
 def revive_rounds() -> int:
     """Give a job to rounds that are under way without one: nothing else would ever end them."""
-    return sum(rounds.revive_round(made=made) for made in Round.objects.live())
+    stranded = Round.objects.live().filter(campaign__state=Campaign.State.RUNNING)
+    return sum(rounds.revive_round(made=made) for made in stranded)
 
 
 def retry_failed_rounds() -> int:
@@ -69,7 +70,7 @@ def retry_failed_rounds() -> int:
     retried = 0
     for campaign in Campaign.objects.filter(state=Campaign.State.RUNNING):
         newest = campaign.rounds.first()
-        if newest is None or newest.state != Round.State.FAILED:
+        if newest is None or newest.state != Round.State.FAILED or newest.error == CANCELLED:
             continue
         if campaign.rounds.filter(pk=newest.pk, finished_at__lt=Now() - RETRY_AFTER).exists():
             try:

@@ -105,6 +105,7 @@ class Query(models.Model):
         blank=True,
         help_text="Held: nobody is given it before a researcher has decided.",
     )
+    withdrawn = models.BooleanField(default=False, help_text="Nobody is given it any more.")
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:

@@ -22,8 +22,9 @@ CLAIM = """
 UPDATE annotator_slot SET state = 'leased', leased_until = %(until)s, holder = %(holder)s
 WHERE id = (
     SELECT slot.id FROM annotator_slot AS slot
-    JOIN annotator_query AS query ON query.id = slot.query_id AND query.flagged_at IS NULL
+    JOIN annotator_query AS query ON query.id = slot.query_id
     WHERE slot.campaign_id = %(campaign)s
+      AND query.flagged_at IS NULL AND NOT query.withdrawn
       AND (slot.state = 'open' OR (slot.state = 'leased' AND slot.leased_until < %(now)s))
       AND NOT EXISTS (
           SELECT 1 FROM annotator_assignment AS given

@@ -169,9 +169,12 @@ def native(question: Question) -> Iterator[tuple[Row, Row]]:
     """One row a question in the native schema, as `import_items` reads it."""
     item, prompt = question.item, question.prompt
     extra = dict(item.extra) if item else {}
-    row: Row = {"id": question.id, "source": (item.source if item else "") or "tiebreak"}
+    row: Row = {"id": question.id}
+    if item is None or item.source:
+        row["source"] = item.source if item else "tiebreak"
     row |= {key: extra.pop(key) for key in ("subset", "split") if key in extra}
-    row["group"] = (item.group if item else "") or prompt.digest
+    if item is None or item.group:  # what was not said comes back unsaid
+        row["group"] = item.group if item else prompt.digest
     whole = item is not None and "#" not in question.id[len(item.external_id) :]
     row["task"] = item.task if item and whole else "pairwise"
     row["prompt"] = prompt.content

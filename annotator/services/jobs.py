@@ -9,6 +9,8 @@ from annotator.models import Job
 from annotator.services.rounds import fail_round
 from annotator.services.snapshots import fail_snapshot
 
+CANCELLED = "cancelled by a person"
+
 
 @transaction.atomic
 def cancel(*, job: Job) -> bool:
@@ -19,7 +21,7 @@ def cancel(*, job: Job) -> bool:
     live = Job.objects.live().filter(pk=job.pk)
     if not live.update(state=Job.State.CANCELLED, finished_at=timezone.now(), lease_until=None):
         return False
-    give_up(kind=job.kind, arguments=job.arguments, error="cancelled by a person")
+    give_up(kind=job.kind, arguments=job.arguments, error=CANCELLED)
     return True
 
 

@@ -19,6 +19,7 @@ ROLES = ("system", "user", "assistant", "tool")
 MOST_RESPONSES = 10
 DEEPEST = 100
 LONGEST_NAME = 200
+LARGEST = 1e9  # of a strength or a time
 KNOWN = {"id", "source", "subset", "split", "group", "task", "prompt", "context", "responses"}
 KNOWN |= {"annotations", "meta"}
 
@@ -164,7 +165,7 @@ def _task(row: dict[str, Any], check: _Checker, form: str) -> str:
     given = row.get("responses")
     guess = "listwise" if isinstance(given, list) and len(given) > 2 else "pairwise"
     task = row.get("task", guess)
-    if task not in TASKS:
+    if not isinstance(task, str) or task not in TASKS:
         check.wrong("task", f"expected one of {', '.join(TASKS)}; got {task!r:.40}")
         return guess
     if form == "compare" and task == "edit":
@@ -220,8 +221,9 @@ def _responses(row: dict[str, Any], check: _Checker, task: str) -> list[dict[str
             _missing(check, f"{name}.text")
         else:
             check.text(response["text"], f"{name}.text", empty_ok=True)
-            if response.get("model") is not None:
-                check.text(response["model"], f"{name}.model", empty_ok=True)
+            model = response.get("model")
+            if model is not None and len(check.text(model, f"{name}.model", empty_ok=True)) > 200:
+                check.wrong(f"{name}.model", f"has {len(model)} characters; the limit is 200")
     return value
 
 
@@ -247,7 +249,8 @@ def _rules(responses: int) -> dict[str, tuple[Callable[[Any], bool], str]]:
     """Each field of an annotation: what is allowed, and how to say it."""
 
     def number(value: Any) -> bool:
-        return value is None or (isinstance(value, int | float) and not isinstance(value, bool))
+        real = isinstance(value, int | float) and not isinstance(value, bool)
+        return value is None or (real and abs(value) <= LARGEST)
 
     def index(value: Any) -> bool:
         whole = isinstance(value, int) and not isinstance(value, bool)

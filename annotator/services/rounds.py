@@ -73,10 +73,7 @@ def request_round(*, campaign: Campaign, trigger: str) -> Round | None:
         WrongState: the campaign does not run.
     """
     locked = _lock(campaign.pk)
-    if locked.state != Campaign.State.RUNNING:
-        raise WrongState(
-            f"campaign {locked.slug!r} is {locked.state}; rounds run while it is running"
-        )
+    _refuse_unless_running(locked)
     if locked.rounds.live().exists():
         return None
     last = locked.rounds.aggregate(last=Max("number"))["last"] or 0
@@ -91,18 +88,27 @@ def _lock(campaign_id: int) -> Campaign:
     return locked
 
 
+def _refuse_unless_running(campaign: Campaign) -> None:
+    if campaign.state != Campaign.State.RUNNING:
+        raise WrongState(
+            f"campaign {campaign.slug!r} is {campaign.state}; rounds run while it is running"
+        )
+
+
 @transaction.atomic
 def retry_round(*, made: Round) -> Round:
     """Run a failed round again, under the same number.
 
     Raises:
-        WrongState: the round has not failed, or a newer one is under way.
+        WrongState: the round has not failed, a newer one is under way, or the campaign does not
+            run.
     """
-    _lock(made.campaign_id)
+    _refuse_unless_running(_lock(made.campaign_id))
     if Round.objects.filter(campaign=made.campaign_id).live().exists():
         raise WrongState("another round of this campaign is under way")
     again = Round.objects.filter(pk=made.pk, state=State.FAILED)
-    if not again.update(state=State.WAITING, error="", detail="", finished_at=None):
+    asked = {"created_at": timezone.now(), "finished_at": None}  # answers until now will be seen
+    if not again.update(state=State.WAITING, error="", detail="", **asked):
         raise WrongState(f"round {made.number} is {made.state}; only a failed one can be retried")
     made.refresh_from_db()
     _enqueue(made)
@@ -211,5 +217,5 @@ def release_flagged(*, query: Query) -> None:
 @transaction.atomic
 def withdraw_flagged(*, query: Query) -> None:
     """A researcher agrees with the flag: nobody is given this again."""
+    Query.objects.filter(pk=query.pk).update(flagged_at=None, withdrawn=True)
     Slot.objects.filter(query=query, state=Slot.State.OPEN).update(state=Slot.State.WITHDRAWN)
-    Query.objects.filter(pk=query.pk).update(flagged_at=None)

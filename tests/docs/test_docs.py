@@ -173,6 +173,29 @@ def test_every_named_constraint_of_the_database_is_explained() -> None:
     assert constraints - text == set()
 
 
+def test_the_states_of_a_slot_are_explained_and_no_others() -> None:
+    from annotator.models import Slot
+
+    section = page("reference/data-model.md").partition("\n### Slot\n")[2].partition("\n\n|")[0]
+    assert set(re.findall(r"`(\w+)`", section)) == set(Slot.State.values)
+
+
+def test_every_state_of_a_job_is_explained() -> None:
+    from annotator.models import Job
+
+    assert set(Job.State.values) - named(page("how-to/operate.md")) == set()
+
+
+def test_every_key_of_the_workspace_is_in_the_tutorial() -> None:
+    from annotator.templatetags.tiebreak import KEYS
+
+    pages = "".join(path.read_text() for path in (BASE_DIR / "templates").rglob("*.html"))
+    fixed = re.findall(r'data-key="([a-z0-9])"', pages)
+    wanted = {key.upper() for keys in [*KEYS.values(), *fixed] for key in keys.split()}
+    assert {"1", "T", "P", "Z"} <= wanted
+    assert wanted - named(page("tutorial.md")) == set()
+
+
 def test_every_setting_of_a_campaign_is_explained() -> None:
     from annotator.admin.campaigns import CampaignAdmin
 

@@ -322,6 +322,9 @@ def test_a_cancelled_round_says_so_and_writes_nothing(running: Campaign) -> None
     assert Round.objects.get().words == "failed: cancelled by a person"
     assert not Query.objects.exists()
     assert not cancel(job=job)
+    Round.objects.update(finished_at=timezone.now() - timedelta(hours=1))
+    sweep()
+    assert Round.objects.get().state == "failed"  # a person wanted it so
 
 
 def test_a_model_of_another_width_is_left_out_of_the_curve(running: Campaign, ada: User) -> None:

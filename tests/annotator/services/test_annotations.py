@@ -115,6 +115,16 @@ def test_a_flagged_question_stays_held_when_another_person_skips_it(
     assert lease(shared, sam) is None
 
 
+def test_a_withdrawn_question_is_not_offered_again_by_whoever_held_it(
+    shared: Campaign, ada: User, ben: User, sam: User
+) -> None:
+    first, second = lease(shared, ada), lease(shared, ben)
+    answer(first, ada, "flag", rationale="personal data")
+    withdraw_flagged(query=first.query)
+    answer(second, ben, "skip")
+    assert lease(shared, sam) is None
+
+
 def test_taking_back_one_flag_of_two_keeps_the_hold(
     shared: Campaign, ada: User, ben: User, sam: User
 ) -> None:

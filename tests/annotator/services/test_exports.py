@@ -95,6 +95,18 @@ def test_a_context_joins_the_system_turn(ada: User) -> None:
     assert prompt[0]["content"] == "Be brief.\n\nA story."
 
 
+def test_what_was_not_said_comes_back_unsaid(ada: User) -> None:
+    bare = {"id": "q1", "prompt": "Why?", "responses": [{"text": "a"}, {"text": "b"}]}
+    campaign = make_campaign(prompts=1, people=(ada,))
+    load(campaign, [bare])
+    ask(campaign)
+    while (assignment := lease(campaign, ada)) is not None:
+        answer(assignment, ada, "a1")
+    (mine,) = [row for row, _ in export(campaign, "native") if row["id"] == "q1"]
+    assert set(mine) == {"id", "task", "prompt", "responses", "annotations"}
+    assert load(campaign, [mine], history=True).unchanged == 1
+
+
 def test_importing_ones_own_export_again_adds_nothing(campaign: Campaign, ada: User) -> None:
     answer(lease(campaign, ada), ada)
     native = [row for row, _ in export(campaign, "native")]

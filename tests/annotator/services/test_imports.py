@@ -81,6 +81,13 @@ LONG = "x" * 10_000_000
         (item(1, responses=[{"text": "a"}, {"text": None}]), "responses[1].text", "got null"),
         (item(1, responses=[{"text": "a"}, {"text": LONG}]), "responses[1].text", "the limit"),
         (item(1, task="guess"), "task", "expected one of pairwise"),
+        (item(1, task=[]), "task", "expected one of pairwise"),
+        (
+            item(1, responses=[{"text": "a"}, {"text": "b", "model": "m" * 201}]),
+            "responses[1].model",
+            "the limit is 200",
+        ),
+        (item(1, annotations=[{"strength": 10**400}]), "annotations[0].strength", "a number"),
         (item(1, task="edit", responses=[{"text": "a"}]), "task", "cannot be asked"),
         (item(1, split="dev"), "split", "'train' or 'test'"),
         (item(1, annotations=[{"choice": 2}]), "annotations[0].choice", "0 to 1, 'tie' or null"),
