@@ -20,8 +20,14 @@ help: ## show this list
 demo: $(READY) ## start the site with a demo campaign (DEMO_PORT=8000)
 	@DEMO_PORT=$(DEMO_PORT) exec $(RUN) -m config.demo
 
+# Most tests run side by side; browsers, races and killed workers want the machine to themselves.
 test: $(READY_DEV) ## run the tests on a private database (PYTEST_ARGS="-k name")
+ifeq ($(strip $(PYTEST_ARGS)),)
+	$(RUN) -m pytest -n auto --maxprocesses 4 -m "not (integration or e2e or concurrent)"
+	$(RUN) -m pytest -m "(e2e or concurrent) and not integration"
+else
 	$(RUN) -m pytest $(PYTEST_ARGS)
+endif
 
 lint: $(READY_DEV) ## style, types and the direction of imports
 	$(RUN) -m ruff check .
