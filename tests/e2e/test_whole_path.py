@@ -13,8 +13,8 @@ from annotator.models import Annotation, Campaign, Round
 from annotator.services.campaigns import add_member, create_campaign, start_campaign
 from config.broker import install_queue_schema
 from tests.campaigns import load
+from tests.worker.loops import FIELDS, rich
 from tests.worker.processes import process, until
-from tests.worker.test_rounds import FIELDS, rich
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(240)]
 

@@ -14,8 +14,8 @@ from annotator.models import Campaign, Job, ModelVersion, Query, Round, Slot
 from annotator.services.campaigns import create_campaign, start_campaign
 from config.broker import install_queue_schema
 from tests.campaigns import join, load
+from tests.worker.loops import FIELDS, rich
 from tests.worker.processes import process, test_database_url, until
-from tests.worker.test_rounds import FIELDS, rich
 
 pytestmark = [
     pytest.mark.django_db(transaction=True),
