@@ -159,7 +159,7 @@ class _Run:
         context = Context(
             round=self.made.number,
             labelled_prompts=np.unique(labels.prompt[~labels.holdout]),
-            pending=found.pairs[found.taken & ~found.holdout],
+            pending=found.pairs[found.pending & ~found.holdout],
         )
         return compose_batch(
             pool.with_eligible(~found.taken & ~found.holdout),

@@ -7,10 +7,18 @@ from itertools import combinations
 from typing import Any
 
 import numpy as np
-from django.db.models import Count
+from django.db.models import Count, QuerySet
 from numpy.typing import NDArray
 
-from annotator.models import Annotation, Campaign, ItemResponse, QueryResponse, Response, Slot
+from annotator.models import (
+    Annotation,
+    Campaign,
+    ItemResponse,
+    Query,
+    QueryResponse,
+    Response,
+    Slot,
+)
 from learning.data import Comparisons
 from worker.textindex import TextIndex
 
@@ -27,6 +35,7 @@ class Candidates:
         item: Item id the pair came from, -1 when from the prompt as a whole, shape ``(n,)``.
         holdout: Whether its prompt is reserved for testing, shape ``(n,)``.
         taken: Whether it was asked, or answered in imported history, shape ``(n,)``.
+        pending: Whether it was asked and still waits for an answer, shape ``(n,)``.
     """
 
     pairs: Ints
@@ -34,6 +43,7 @@ class Candidates:
     item: Ints
     holdout: NDArray[np.bool_]
     taken: NDArray[np.bool_]
+    pending: NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
@@ -71,13 +81,16 @@ def candidates(campaign: Campaign, index: TextIndex) -> Candidates:
     rows, table = rows[differ], table[differ]
     rows, first = np.unique(rows, axis=0, return_index=True)
     table = table[first]
+    queries = Query.objects.filter(campaign=campaign)
+    waiting = queries.filter(slots__state__in=["open", "leased"])
     held = set(campaign.prompts.filter(is_holdout=True).values_list("pk", flat=True))
     return Candidates(
         pairs=rows,
         prompt=table[:, 2],
         item=table[:, 3],
         holdout=np.isin(table[:, 2], np.fromiter(held, np.int64)),
-        taken=_contained(rows, index, _asked_pairs(campaign)),
+        taken=_contained(rows, index, _pairs_of(queries)),
+        pending=_contained(rows, index, _pairs_of(waiting)),
     )
 
 
@@ -107,10 +120,10 @@ def _pairs_by_prompt(campaign: Campaign) -> list[tuple[int, int, int, int]]:
     ]
 
 
-def _asked_pairs(campaign: Campaign) -> Ints:
-    """Response ids of every pair that a query has put already, shape (k, 2)."""
+def _pairs_of(queries: QuerySet[Query]) -> Ints:
+    """Response ids of every pair that one of these queries put, shape (k, 2)."""
     pairs = (
-        QueryResponse.objects.filter(query__campaign=campaign)
+        QueryResponse.objects.filter(query_id__in=queries.values("pk"))
         .order_by()
         .values("query_id")
         .annotate(size=Count("pk"))

@@ -98,6 +98,13 @@ def test_a_round_fills_the_queue_up_and_not_over(running: Campaign, ada: User) -
     assert Slot.objects.filter(state__in=["open", "leased"]).count() == 12
 
 
+def test_what_was_handed_out_is_pending_until_it_is_answered(running: Campaign, ada: User) -> None:
+    work()
+    prefer_longer(running, ada, most=5)
+    found = store.candidates(running, textindex.refresh(running.pk))
+    assert (found.taken.sum(), found.pending.sum()) == (12, 7)
+
+
 def test_recorded_history_teaches_the_first_model(ada: User) -> None:
     campaign = create_campaign(slug="loop", name="Loop", **FIELDS)
     load(campaign, [rich(n) for n in range(40)], history=True, strength_max=3)
