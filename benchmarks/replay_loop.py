@@ -37,6 +37,7 @@ def prepare(file: Path, options: argparse.Namespace) -> Any:
         batch_size=options.batch,
         labels_per_round=options.batch // 2,
         queue_low=options.people + 1,
+        holdout_share=options.holdout_share,
         seed=options.seed,
     )
     with open_binary(file) as stream:
@@ -72,24 +73,21 @@ def work(person: Person, verdicts: Verdicts, labels: int, patience: float) -> in
 
 
 def report(people: list[Person]) -> dict[str, float]:
-    """Print the curve; returns the last model's figures."""
-    from annotator.models import Annotation, ModelVersion, Round
+    """Print the curve, every version on the same holdout answers; returns the last figures."""
+    from annotator.models import Annotation, Round
 
-    print(f"{'round':>5} {'labels':>6} {'holdout':>7}  accuracy (95 %)        log-loss (95 %)")
+    newest = Round.objects.filter(state="published").first()
+    points = newest.report["curve"] if newest else []
+    graded = [p for p in points if p["kind"] == "all" and (p["accuracy"] or {}).get("value")]
     last: dict[str, float] = {}
-    for version in ModelVersion.objects.filter(kind="all").order_by("round__number"):
-        accuracy, loss = version.metrics.get("accuracy"), version.metrics.get("log_loss")
-        if not accuracy or accuracy["value"] is None:
-            continue
-        print(
-            f"{version.round.number:>5} {version.comparisons:>6} {version.metrics['n']:>7}  "
-            f"{_figure(accuracy)}   {_figure(loss)}"
-        )
-        last = {
-            "accuracy": accuracy["value"],
-            "low": accuracy["low"],
-            "labels": version.comparisons,
-        }
+    if graded:
+        print(f"on {graded[0]['n']} answers about {graded[0]['prompts']} held-out prompts:")
+        print(f"{'round':>5} {'labels':>6}  accuracy (95 %)        log-loss (95 %)")
+    for point in graded:
+        accuracy, loss = point["accuracy"], point["log_loss"]
+        figures = f"{_figure(accuracy)}   {_figure(loss)}"
+        print(f"{point['round']:>5} {point['labels']:>6}  {figures}")
+        last = {"accuracy": accuracy["value"]}
     spent = sorted(second for person in people for second in person.seconds) or [0.0]
     states = dict.fromkeys(Round.objects.values_list("state", flat=True))
     print(
@@ -130,6 +128,7 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--labels", type=int, default=600)
     parser.add_argument("--people", type=int, default=4)
     parser.add_argument("--batch", type=int, default=32)
+    parser.add_argument("--holdout-share", type=float, default=0.25)
     parser.add_argument("--acquisition", default="entropy")
     parser.add_argument("--encoder", default="default")
     parser.add_argument("--strength-max", type=float, default=3.0)

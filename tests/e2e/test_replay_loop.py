@@ -33,5 +33,5 @@ def test_people_who_answer_as_recorded_keep_the_loop_running() -> None:
     sent, recorded, rounds, states = said.groups()
     assert sent == recorded == "120"
     assert int(rounds) >= 4
-    assert states == "published"
-    assert re.search(r"^ +\d+ +\d+ +\d+  0\.\d{3} \(", done.stdout, re.MULTILINE)
+    assert "failed" not in states
+    assert re.search(r"^ +\d+ +\d+  0\.\d{3} \(", done.stdout, re.MULTILINE)
