@@ -64,6 +64,8 @@ def work(person: Person, verdicts: Verdicts, labels: int, patience: float) -> in
     while answered < labels and time.monotonic() - waited < patience:
         assignment = assignment_on(page)
         if assignment is None:
+            if 'data-view="empty-done"' in page:
+                break
             time.sleep(0.5)
             page = person.get("/c/replay/", **{"HX-Request": "true"})
             continue
