@@ -7,6 +7,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from django.utils.html import format_html_join
+from django.utils.safestring import SafeString
+
 
 @dataclass(frozen=True)
 class Entry:
@@ -45,3 +48,9 @@ def acquisition_choices() -> list[tuple[str, str]]:
         (entry.name, f"{entry.name} (diagnostic)" if entry.diagnostic else entry.name)
         for entry in ACQUISITIONS
     ]
+
+
+def acquisition_help() -> SafeString:
+    """What each function does, under the form field."""
+    paragraphs = ((entry.name, entry.summary) for entry in ACQUISITIONS)
+    return format_html_join("", "<p><strong>{}</strong>: {}</p>", paragraphs)

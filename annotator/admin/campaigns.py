@@ -14,7 +14,7 @@ from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from annotator.catalogue import acquisition_choices
+from annotator.catalogue import acquisition_choices, acquisition_help
 from annotator.errors import ImportRejected, TiebreakError
 from annotator.models import Campaign, Guidelines, Membership
 from annotator.services import campaigns, rounds
@@ -29,7 +29,7 @@ State = Campaign.State
 class CampaignForm(forms.ModelForm):
     """The campaign with the next version of its guidelines."""
 
-    acquisition = forms.ChoiceField(choices=acquisition_choices, help_text="See the documentation.")
+    acquisition = forms.ChoiceField(choices=acquisition_choices, help_text=acquisition_help())
     guidelines_text = forms.CharField(
         label="Guidelines",
         widget=forms.Textarea(attrs={"rows": 14, "cols": 80}),

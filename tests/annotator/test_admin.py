@@ -10,6 +10,7 @@ from django.contrib.auth.models import Permission, User
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 
+from annotator.catalogue import ACQUISITIONS
 from annotator.models import Campaign, Guidelines, Item, Job, Membership, Query, Round
 from annotator.services.campaigns import (
     add_member,
@@ -61,6 +62,12 @@ def test_a_researcher_creates_a_campaign_with_guidelines_and_owns_it(
     assert campaign.guidelines.get().text == "Be fair."
     assert campaign.memberships.get().role == Membership.Role.OWNER
     assert campaign.created_by == ruth
+
+
+def test_the_form_explains_each_way_to_choose(as_ruth: Client) -> None:
+    page = as_ruth.get(f"{ADMIN}/campaign/add/").content.decode()
+    for entry in ACQUISITIONS:
+        assert f"<strong>{entry.name}</strong>: {entry.summary[:40]}" in page
 
 
 def test_changed_guidelines_become_a_new_version_and_unchanged_ones_do_not(
