@@ -172,7 +172,9 @@ class CampaignAdmin(admin.ModelAdmin):
     def do_view(self, request: HttpRequest, pk: int, what: str) -> HttpResponse:
         """Start, pause, resume, finish, or ask for a round. POST only: it changes things."""
         campaign = self._fetch(request, pk)
-        back = HttpResponseRedirect(reverse("admin:annotator_campaign_change", args=[pk]))
+        pages = {"progress": reverse("progress", args=[campaign.slug])}
+        desk = reverse("admin:annotator_campaign_change", args=[pk])
+        back = HttpResponseRedirect(pages.get(request.POST.get("back", ""), desk))
         if request.method != "POST" or what not in BUTTONS:
             return back
         try:
@@ -248,12 +250,21 @@ def _round(campaign: Campaign) -> str:
     return "A round was asked for."
 
 
+def _retry(campaign: Campaign) -> str:
+    newest = campaign.rounds.first()
+    if newest is None:
+        return "There is no round yet."
+    rounds.retry_round(made=newest)
+    return f"Round {newest.number} is tried again."
+
+
 BUTTONS = {
     "start": _start,
     "pause": _pause,
     "resume": _resume,
     "finish": _finish,
     "round": _round,
+    "retry": _retry,
 }
 
 

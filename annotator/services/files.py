@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import gzip
-import io
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import BinaryIO
 
 from annotator.errors import InvalidInput
 
@@ -45,8 +44,8 @@ def numbered_lines(stream: BinaryIO, *, longest_line: int) -> Iterator[tuple[int
     head = stream.read(6)
     stream.seek(0)
     _refuse_foreign(head)
-    source = gzip.GzipFile(fileobj=stream) if head[:2] == GZIP else stream
-    reader = io.BufferedReader(cast(io.RawIOBase, source))
+    # Not through a buffer of our own: it would close the caller's stream when it is collected.
+    reader = gzip.GzipFile(fileobj=stream) if head[:2] == GZIP else stream
     number = 0
     while True:
         number += 1

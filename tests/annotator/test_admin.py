@@ -218,6 +218,20 @@ def test_a_failed_round_is_shown_in_words_and_retried_by_its_button(
     assert Job.objects.filter(kind="round", arguments={"round": made.pk}).exists()
 
 
+def test_the_campaigns_page_has_a_button_that_retries_its_failed_round(
+    campaign: Campaign, as_ruth: Client
+) -> None:
+    made = Round.objects.create(campaign=campaign, number=7, trigger="test")
+    fail_round(round_id=made.pk, error="the disk is full")
+    page = as_ruth.get(f"/c/{campaign.slug}/progress/").content.decode()
+    where = f"{ADMIN}/campaign/{campaign.pk}/do/retry/"
+    assert "failed: the disk is full" in page
+    assert where in page
+    assert as_ruth.post(where, {"back": "progress"})["Location"] == f"/c/{campaign.slug}/progress/"
+    made.refresh_from_db()
+    assert made.state == "waiting"
+
+
 def test_flagged_questions_are_decided_in_the_admin(
     campaign: Campaign, ada: User, as_ruth: Client
 ) -> None:

@@ -1,0 +1,114 @@
+"""The commands: what they say, and that a refused one leaves nothing behind."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import User
+from django.core.management import CommandError, call_command
+
+from annotator.models import Campaign, Item, Query, Round
+from tests.annotator.acts import answer, lease
+from tests.campaigns import item, lines
+
+pytestmark = pytest.mark.django_db
+
+
+def run(*arguments: Any) -> str:
+    """Run a command; returns what it printed."""
+    out = io.StringIO()
+    call_command(*map(str, arguments), stdout=out, stderr=out)
+    return out.getvalue()
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    path = tmp_path / "items.jsonl.gz"
+    path.write_bytes(gzip.compress(lines([item(1), item(2)]).getvalue()))
+    return path
+
+
+def test_import_creates_the_campaign_when_asked(file: Path) -> None:
+    assert "2 new items" in run("import_items", "sea", file, "--create")
+    assert "2 known already" in run("import_items", "sea", file)
+    assert Campaign.objects.get().slug == "sea"
+
+
+def test_an_unknown_campaign_is_named_with_those_that_are_known(
+    file: Path, campaign: Campaign
+) -> None:
+    with pytest.raises(CommandError, match=r"no campaign 'sea' \(known: sky\)"):
+        run("import_items", "sea", file)
+
+
+def test_a_missing_file_a_folder_and_a_bad_slug_are_refused(tmp_path: Path, file: Path) -> None:
+    with pytest.raises(CommandError, match="No such file"):
+        run("import_items", "sea", tmp_path / "nothing.jsonl", "--create")
+    with pytest.raises(CommandError, match="Is a directory"):
+        run("import_items", "sea", tmp_path, "--create")
+    with pytest.raises(CommandError, match="valid"):
+        run("import_items", "not a slug", file, "--create")
+    assert not Campaign.objects.exists()
+
+
+def test_a_refused_file_leaves_no_campaign(tmp_path: Path) -> None:
+    bad = tmp_path / "bad.jsonl"
+    bad.write_bytes(lines([item(1), item(2, prompt="")]).getvalue())
+    with pytest.raises(CommandError, match="line 2"):
+        run("import_items", "sea", bad, "--create")
+    assert not Campaign.objects.exists()
+
+
+def test_keep_good_writes_the_rejects_beside_the_file(tmp_path: Path) -> None:
+    bad = tmp_path / "bad.jsonl"
+    bad.write_bytes(lines([item(1), item(2, prompt="")]).getvalue())
+    said = run("import_items", "sea", bad, "--create", "--keep-good")
+    assert "1 bad rows written to" in said
+    rejects = (tmp_path / "bad.jsonl.rejects.jsonl").read_text().splitlines()
+    assert [json.loads(line)["line"] for line in rejects] == [2]
+    assert Item.objects.count() == 1
+
+
+def test_export_writes_rows_and_their_provenance(
+    campaign: Campaign, ada: User, tmp_path: Path
+) -> None:
+    out = tmp_path / "pairs.jsonl"
+    with pytest.raises(CommandError, match="nothing to export"):
+        run("export", "sky", "--format", "trl-preference", "--out", out)
+    answer(lease(campaign, ada), ada)
+    assert "1 rows" in run("export", "sky", "--format", "trl-preference", "--out", out)
+    assert set(json.loads(out.read_text())) == {"prompt", "chosen", "rejected"}
+    with pytest.raises(CommandError, match="no campaign 'sea'"):
+        run("export", "sea", "--format", "native", "--out", out)
+    with pytest.raises(CommandError, match="invalid choice"):
+        run("export", "sky", "--format", "csv", "--out", out)
+    with pytest.raises(CommandError, match="No such file"):
+        run("export", "sky", "--format", "native", "--out", tmp_path / "no" / "x.jsonl")
+
+
+def test_the_demo_is_seeded_once(settings: Any, tmp_path: Path) -> None:
+    settings.VAR_DIR = tmp_path
+    run("seed_demo")
+    stored = (tmp_path / "demo.json").read_text()
+    campaign = Campaign.objects.get()
+    assert (campaign.state, Item.objects.count(), Round.objects.count()) == ("running", 450, 1)
+    assert Query.objects.filter(arm="imported").count() == 112
+    run("seed_demo")
+    assert (tmp_path / "demo.json").read_text() == stored
+    assert Item.objects.count() == 450
+    for person in (json.loads(stored)[role] for role in ("annotator", "researcher")):
+        assert User.objects.get(username=person["username"]).check_password(person["password"])
+
+
+def test_the_demo_never_touches_somebody_else(settings: Any, tmp_path: Path, ada: User) -> None:
+    settings.VAR_DIR = tmp_path
+    with pytest.raises(CommandError, match="a user 'ada' who was not made by the demo"):
+        run("seed_demo")
+    ada.refresh_from_db()
+    assert ada.check_password("ada")
+    assert not Campaign.objects.exists()
