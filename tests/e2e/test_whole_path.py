@@ -19,6 +19,7 @@ from tests.worker.processes import process, until
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(240)]
 
 KEYS = "1234567n"
+REASON = "The reason, with keys like 1 and z in it"
 
 
 def tab_to(page: Any, text: str) -> None:
@@ -69,67 +70,83 @@ def campaign(ada: User, ruth: User) -> Campaign:
     return start_campaign(campaign=made)
 
 
+def begin(page: Any, site: str) -> None:
+    """Sign in, choose the campaign, read the guidelines."""
+    page.goto(site)
+    sign_in(page, "ada")
+    page.wait_for_url(f"{site}/")
+    tab_to(page, "Annotate")
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/guidelines/")
+    assert page.inner_text(".prose em") == "well"
+    tab_to(page, "I have read this")
+    page.keyboard.press("Enter")
+
+
+def answer_twenty(page: Any) -> str:
+    """Nineteen answers, then one with a reason that survives a reload; returns the twentieth."""
+    for number in range(19):
+        press(page, KEYS[number % len(KEYS)])
+    page.keyboard.press("r")
+    page.keyboard.type(REASON)
+    page.wait_for_timeout(1500)
+    page.reload()
+    assert page.input_value("#rationale") == REASON
+    twentieth = question(page)
+    press(page, "7")
+    return twentieth
+
+
+def undo_and_answer_again(page: Any, before: str) -> None:
+    """Take the last answer back and give another."""
+    page.wait_for_timeout(250)
+    page.keyboard.press("z")
+    page.wait_for_function(
+        "id => document.querySelector('#question')?.dataset.answer === id", arg=before
+    )
+    assert Annotation.objects.standing().count() == 19
+    press(page, "1")
+    last = Annotation.objects.order_by("-pk")[0]
+    assert (last.outcome, last.strength, last.rationale) == ("preference", 3, REASON)
+    assert last.tiers == [[pk] for pk in last.display_order]
+    assert last.active_ms is not None
+
+
+def export_as_researcher(page: Any, site: str, out: Path) -> None:
+    """Sign in as the researcher, ask for an export, download it."""
+    page.goto(f"{site}/")
+    tab_to(page, "Sign out")
+    page.keyboard.press("Enter")
+    sign_in(page, "ruth")
+    page.wait_for_url(f"{site}/")
+    tab_to(page, "Progress")
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/progress/")
+    tab_to(page, "native")
+    page.keyboard.press("Enter")
+    page.wait_for_selector("#exports a[href*=download]", timeout=60_000)
+    tab_to(page, "Download")
+    with page.expect_download() as waiting:
+        page.keyboard.press("Enter")
+    waiting.value.save_as(out)
+
+
 def test_the_whole_path_with_the_keyboard_only(
     campaign: Campaign, page: Any, live_server: Any, tmp_path: Path, settings: Any
 ) -> None:
     settings.VAR_DIR = tmp_path  # what the worker writes, the web process serves
+    out = tmp_path / "taken.jsonl"
     with process("beat", tmp_path), process("worker", tmp_path):
-        page.goto(live_server.url)
-        sign_in(page, "ada")
-        page.wait_for_url(f"{live_server.url}/")
-        tab_to(page, "Annotate")
-        page.keyboard.press("Enter")
-        page.wait_for_url("**/guidelines/")
-        assert page.inner_text(".prose em") == "well"
-        tab_to(page, "I have read this")
-        page.keyboard.press("Enter")
-        question(page)
-
-        for number in range(19):
-            press(page, KEYS[number % len(KEYS)])
-        page.keyboard.press("r")
-        page.keyboard.type("The reason, with keys like 1 and z in it")
-        page.wait_for_timeout(1500)
-        page.reload()
-        assert page.input_value("#rationale") == "The reason, with keys like 1 and z in it"
-        twentieth = question(page)
-        press(page, "7")
+        begin(page, live_server.url)
+        twentieth = answer_twenty(page)
         assert Annotation.objects.standing().count() == 20
-
-        page.wait_for_timeout(250)
-        page.keyboard.press("z")
-        page.wait_for_function(
-            "id => document.querySelector('#question')?.dataset.answer === id", arg=twentieth
-        )
-        assert Annotation.objects.standing().count() == 19
-        press(page, "1")
-        last = Annotation.objects.order_by("-pk")[0]
-        assert (last.outcome, last.strength) == ("preference", 3)
-        assert last.rationale == "The reason, with keys like 1 and z in it"
-        assert last.tiers == [[pk] for pk in last.display_order]
-        assert last.active_ms is not None
-
+        undo_and_answer_again(page, twentieth)
         # 12 questions a round: the queue has been refilled while the person went on.
         until(lambda: Round.objects.filter(state="published").count() >= 2, what="a refill")
         question(page)
+        export_as_researcher(page, live_server.url, out)
 
-        page.goto(f"{live_server.url}/")
-        tab_to(page, "Sign out")
-        page.keyboard.press("Enter")
-        sign_in(page, "ruth")
-        page.wait_for_url(f"{live_server.url}/")
-        tab_to(page, "Progress")
-        page.keyboard.press("Enter")
-        page.wait_for_url("**/progress/")
-        tab_to(page, "native")
-        page.keyboard.press("Enter")
-        page.wait_for_selector("#exports a[href*=download]", timeout=60_000)
-        tab_to(page, "Download")
-        with page.expect_download() as waiting:
-            page.keyboard.press("Enter")
-        waiting.value.save_as(tmp_path / "taken.jsonl")
-
-    rows = [json.loads(line) for line in (tmp_path / "taken.jsonl").read_text().splitlines()]
+    rows = [json.loads(line) for line in out.read_text().splitlines()]
     standing = Annotation.objects.standing().filter(query__prompt__is_holdout=False)
     assert sum(len(row["annotations"]) for row in rows) == standing.count() > 10
     assert {row["source"] for row in rows} == {"toy"}
