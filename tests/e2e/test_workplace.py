@@ -8,7 +8,8 @@ import pytest
 from django.contrib.auth.models import User
 from django.contrib.sessions.models import Session
 
-from annotator.models import Annotation, Campaign, Response
+from annotator.models import Annotation, Campaign, Response, Round, Snapshot
+from annotator.services.rounds import fail_round
 from tests.campaigns import ask, make_campaign
 from tests.e2e.test_whole_path import press, question, sign_in
 from tests.worker.processes import until
@@ -105,3 +106,25 @@ def test_no_page_scrolls_sideways(desk: Any, live_server: Any, width: int) -> No
         desk.goto(live_server.url + where)
         wide = desk.evaluate("document.documentElement.scrollWidth - innerWidth")
         assert wide <= 0, (where, wide)
+
+
+@pytest.mark.parametrize("width", [360, 1280])
+def test_the_researchers_page_does_not_scroll_sideways(
+    campaign: Campaign, ruth: User, page: Any, live_server: Any, width: int
+) -> None:
+    figure = {"value": 0.6, "low": 0.5, "high": 0.7}
+    curve = [
+        {"round": n, "kind": kind, "labels": 10 * n, "n": 40, "prompts": 30}
+        | {"accuracy": figure, "log_loss": figure}
+        for n in range(1, 9)
+        for kind in ("all", "random")
+    ]
+    Round.objects.filter(campaign=campaign).update(report={"curve": curve, "pool_left": 0})
+    failed = Round.objects.create(campaign=campaign, number=2, trigger="x" * 150)
+    fail_round(round_id=failed.pk, error="the encoder " + "y" * 300)
+    Snapshot.objects.create(campaign=campaign, format="native", state="failed", error="z" * 200)
+    page.set_viewport_size({"width": width, "height": 740})
+    page.goto(f"{live_server.url}/c/{campaign.slug}/progress/")
+    sign_in(page, "ruth")
+    page.wait_for_selector("#exports")
+    assert page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0
