@@ -5,7 +5,6 @@
     LearningError
     ├── ShapeError          an array has the wrong shape, dtype or values
     ├── ConfigError         an option is unknown or out of range
-    ├── NotFittedError      a posterior was needed and there is none
     ├── NotEnoughData       too few comparisons for what was asked
     ├── MissingFeatures     texts without stored features (``.missing``: how many)
     ├── StoreError          a feature store on disk belongs to another encoder or is damaged
@@ -25,10 +24,6 @@ class ShapeError(LearningError, ValueError):
 
 class ConfigError(LearningError, ValueError):
     """An option is unknown or out of range; the message names it."""
-
-
-class NotFittedError(LearningError):
-    """A posterior was needed and none has been fitted yet."""
 
 
 class NotEnoughData(LearningError):

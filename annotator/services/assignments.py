@@ -81,9 +81,13 @@ def next_assignment(*, slug: str, user: User) -> tuple[Annotator, Assignment | N
 
 
 def _resume(annotator: Annotator) -> Assignment | None:
-    """The person's own open assignment, its lease renewed if it ran out but nobody took it."""
+    """The person's own open assignment, its lease renewed if it ran out but nobody took it.
+
+    Not while the query is held by a flag: what one person reported is shown to nobody again.
+    """
+    offered = {"query__flagged_at": None, "query__withdrawn": False}
     mine = (
-        Assignment.objects.filter(annotator=annotator)
+        Assignment.objects.filter(annotator=annotator, **offered)
         .open()
         .select_related("slot")
         .order_by("-shown_at")

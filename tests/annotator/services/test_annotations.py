@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
@@ -123,6 +124,30 @@ def test_a_withdrawn_question_is_not_offered_again_by_whoever_held_it(
     withdraw_flagged(query=first.query)
     answer(second, ben, "skip")
     assert lease(shared, sam) is None
+
+
+@pytest.mark.parametrize("decide", [None, withdraw_flagged])
+def test_a_flagged_question_is_not_shown_again_to_who_had_it_open(
+    shared: Campaign, ada: User, ben: User, decide: Any
+) -> None:
+    first, second = lease(shared, ada), lease(shared, ben)
+    answer(first, ada, "flag", rationale="personal data")
+    if decide:
+        decide(query=first.query)
+    assert lease(shared, ben) is None
+    expire(second)
+    assert lease(shared, ben) is None
+    answer(second, ben)  # what was typed on the page that is still open is kept
+    assert Annotation.objects.filter(assignment=second).exists()
+
+
+def test_a_released_question_comes_back_to_who_had_it_open(
+    shared: Campaign, ada: User, ben: User
+) -> None:
+    first, second = lease(shared, ada), lease(shared, ben)
+    answer(first, ada, "flag", rationale="odd")
+    release_flagged(query=first.query)
+    assert lease(shared, ben) == second
 
 
 def test_taking_back_one_flag_of_two_keeps_the_hold(
