@@ -72,7 +72,7 @@ def exact(array: NDArray[Any], name: str, dtype: Any) -> NDArray[Any]:
 
 
 def matrix(values: ArrayLike, name: str, *, width: int | None = None) -> NDArray[np.floating[Any]]:
-    """Return a finite read-only ``(n, d)`` matrix, float32 and float64 kept as they are.
+    """Return a finite read-only ``(n, d)`` matrix; float16, 32 and 64 are kept as they are.
 
     Raises:
         ShapeError: not 2-d, not ``width`` wide, or it holds NaN or infinity.
@@ -81,7 +81,7 @@ def matrix(values: ArrayLike, name: str, *, width: int | None = None) -> NDArray
     if array.ndim != 2 or (width is not None and array.shape[1] != width):
         wanted = "(n, d)" if width is None else f"(n, {width})"
         raise ShapeError(f"{name} must have shape {wanted}, got {array.shape}")
-    if array.dtype not in (np.float32, np.float64):
+    if array.dtype not in (np.float16, np.float32, np.float64):
         array = exact(array, name, np.float64)
     for start in range(0, len(array), _ROWS_AT_A_TIME):  # a mask of the whole would cost m*d bytes
         finite = np.isfinite(array[start : start + _ROWS_AT_A_TIME]).all(axis=1)

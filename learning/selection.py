@@ -14,8 +14,8 @@ from typing import Any, Final, Literal, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from learning import acquisition
-from learning.data import Context, Pool, Posterior, Selection
+from learning.acquisition import Recipe
+from learning.data import Belief, Context, Pool, Selection
 from learning.errors import ConfigError
 
 Arm: TypeAlias = Literal["policy", "random", "holdout"]
@@ -59,7 +59,7 @@ class Batch:
 def compose_batch(
     pool: Pool,
     holdout_pool: Pool | None,
-    posterior: Posterior | None,
+    posterior: Belief | None,
     context: Context,
     *,
     batch: int,
@@ -88,8 +88,7 @@ def compose_batch(
         ConfigError: a share, the method or an option is not valid.
     """
     _check(batch, random_share, holdout_share)
-    chosen = acquisition.get(method)
-    options = chosen.parse_config(config)
+    recipe = Recipe.of(method, config)
     spare = int(holdout_pool.eligible.sum()) if holdout_pool is not None else 0
     shares = {"holdout": holdout_share, "random": random_share}
     counts = allot(batch, shares, train=int(pool.eligible.sum()), holdout=spare)
@@ -104,8 +103,8 @@ def compose_batch(
     if posterior is not None and counts["policy"]:
         left = pool.eligible.copy()
         left[[choice.pair for choice in choices if choice.arm == "random"]] = False
-        selection = chosen.select(
-            pool.with_eligible(left), posterior, context, counts["policy"], rng=rng, config=options
+        selection = recipe.select(
+            pool.with_eligible(left), posterior, context, counts["policy"], rng=rng
         )
         info["selection"] = dict(selection.info)
         choices += _by_policy(selection)
@@ -168,7 +167,7 @@ def _by_policy(selection: Selection) -> list[Choice]:
     ]
 
 
-def _not_ready(posterior: Posterior | None) -> str | None:
+def _not_ready(posterior: Belief | None) -> str | None:
     if posterior is None:
         return "no head has been fitted yet"
     if posterior.n_comparisons < MIN_COMPARISONS:

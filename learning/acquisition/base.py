@@ -1,16 +1,17 @@
-"""The one signature of all acquisition functions, and how their options are read."""
+"""The one signature of all acquisition functions, and what many of them share."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import expit
 
-from learning.data import Context, Pool, Posterior, Selection
-from learning.errors import ConfigError
+from learning import options
+from learning.data import Belief, Context, Pool, Selection
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,14 +22,17 @@ class NoConfig:
 class Select(Protocol):
     """Chooses up to ``batch`` eligible pairs.
 
-    Pure: the same arguments and generator state give the same picks. Swapping the sides of
-    any pair changes nothing. Fewer eligible pairs than ``batch`` are all returned.
+    Pure: the same arguments and generator state give the same picks (what is kept in
+    ``context.memory`` saves time and changes nothing). Swapping the sides of any pair changes
+    nothing. At most ``context.per_prompt`` picks of one prompt; fewer eligible pairs than
+    ``batch`` are all returned, as far as that limit allows. Gains are multiplied with
+    ``pool.rates``. Pending pairs are in the belief already.
     """
 
     def __call__(
         self,
         pool: Pool,
-        posterior: Posterior,
+        belief: Belief,
         context: Context,
         batch: int,
         *,
@@ -45,17 +49,22 @@ class Method:
     Attributes:
         name: Name in the registry, in configurations and in every stored query.
         summary: One paragraph for a researcher: what it looks for, when it helps, when not.
-        diagnostic: It is there to be compared with, not to label with.
-        config_type: Frozen dataclass of its options; every one has a default, and its
-            ``__post_init__`` raises ``ValueError`` for values out of range.
+        config_type: Frozen dataclass of its options, made with :func:`learning.options.option`.
         select: The function.
+        diagnostic: It is there to be compared with, not to label with.
+        needs_model: It looks at the belief; otherwise it can choose before any answer.
+        needs_prompts: It uses ``context.prompts`` where they are given.
+        wrapped: The common options (screen, limit a prompt, ...) apply to it.
     """
 
     name: str
     summary: str
-    diagnostic: bool
     config_type: type[Any]
     select: Select
+    diagnostic: bool = False
+    needs_model: bool = True
+    needs_prompts: bool = False
+    wrapped: bool = True
 
     def parse_config(self, given: Mapping[str, Any] | None = None) -> Any:
         """Return options from plain JSON values, missing ones at their defaults.
@@ -63,38 +72,13 @@ class Method:
         Raises:
             ConfigError: an option is unknown, of the wrong type or out of range.
         """
-        kinds = {item.name: item.type for item in fields(self.config_type)}
-        options: dict[str, Any] = {}
-        for option, value in dict(given or {}).items():
-            if option not in kinds:
-                known = ", ".join(sorted(kinds)) or "none"
-                raise ConfigError(f"{self.name} has no option {option!r}; it has: {known}")
-            options[option] = _as_kind(value, kinds[option], f"{self.name}.{option}")
-        try:
-            return self.config_type(**options)
-        except ValueError as error:
-            raise ConfigError(f"{self.name}: {error}") from error
-
-
-def _as_kind(value: Any, kind: Any, where: str) -> Any:
-    """Check a JSON value against an annotation: ``int``, ``float``, ``bool`` or ``str``."""
-    name = kind if isinstance(kind, str) else kind.__name__
-    right: dict[str, tuple[type, ...]] = {
-        "int": (int,),
-        "float": (int, float),
-        "bool": (bool,),
-        "str": (str,),
-    }
-    convert: Any = float if name == "float" else right[name][0]
-    a_switch = isinstance(value, bool) and name != "bool"  # True is an int to Python
-    if a_switch or not isinstance(value, right[name]):
-        raise ConfigError(f"{where} must be {name}, got {value!r}")
-    return convert(value)
+        return options.read(self.config_type, given, self.name)
 
 
 def top(
     score: NDArray[np.float64],
     pool: Pool,
+    context: Context,
     batch: int,
     *,
     rng: np.random.Generator,
@@ -103,14 +87,65 @@ def top(
     """Pick the eligible pairs with the highest scores, equal scores in random order.
 
     Args:
-        score: Larger is better, shape ``(N,)``, no NaN.
-        pool: Says which pairs may be asked.
+        score: Larger is better, shape ``(N,)``, no NaN; multiplied with the pool's rates here.
+        pool: Says which pairs may be asked, and their rates.
+        context: Says how many of one prompt may be picked.
         batch: How many to pick at most.
         rng: Breaks ties; without it the order of import would decide.
         info: Facts to keep with the selection.
     """
-    masked = np.where(pool.eligible, score, -np.inf)
+    masked = np.where(pool.eligible, score * pool.rates, -np.inf)
     candidates = pool.candidates
     order = np.lexsort((rng.random(len(candidates)), -masked[candidates]))
-    picked = candidates[order[: max(batch, 0)]]
+    picked = first_of_each(candidates[order], pool.prompt, batch, limit=context.per_prompt)
     return Selection(indices=picked, gain=masked[picked], score=masked, info=info)
+
+
+def first_of_each(
+    order: NDArray[np.int64], group: NDArray[np.int64], batch: int, *, limit: int | None
+) -> NDArray[np.int64]:
+    """Return the first ``batch`` of ``order`` with at most ``limit`` of one group.
+
+    Args:
+        order: Indices, best first, shape ``(n,)``.
+        group: Group of every index, shape ``(N,)``.
+        batch: How many at most.
+        limit: ``None`` for no limit.
+    """
+    if limit is None:
+        return order[: max(batch, 0)]
+    by_group = np.argsort(group[order], kind="stable")
+    _, start, size = np.unique(group[order][by_group], return_index=True, return_counts=True)
+    nth = np.empty(len(order), dtype=np.int64)  # how many of its group come before it
+    nth[by_group] = np.arange(len(order)) - np.repeat(start, size)
+    return order[nth < limit][: max(batch, 0)]
+
+
+def margins(pool: Pool, belief: Belief) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return ``(mu, s2)`` of the eligible pairs, zeros elsewhere; each of shape ``(N,)``.
+
+    What may not be asked is not computed: late in a campaign that is most of the pool.
+    """
+    mu, s2 = np.zeros(len(pool)), np.zeros(len(pool))
+    candidates = pool.candidates
+    mu[candidates], s2[candidates] = belief.margin(pool, pool.pairs[candidates])
+    return mu, s2
+
+
+def kappa_weight(mu: NDArray[np.float64], s2: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the expected Fisher information of an answer, ``kappa sigmoid'(kappa mu)``.
+
+    The derivative of MacKay's moderated probability in the mean margin, which is close to
+    ``E sigmoid'(f)`` for ``f ~ N(mu, s2)``: large for what is uncertain *because the model does
+    not know*, where ``sigmoid'(mu)`` would call a confident guess settled.
+
+    Args:
+        mu: Mean margin, any shape.
+        s2: Its variance, same shape.
+
+    Returns:
+        Same shape, in (0, 1/4].
+    """
+    kappa = 1.0 / np.sqrt(1.0 + np.pi * s2 / 8.0)
+    p = expit(-np.abs(kappa * mu))  # the smaller side: p (1 - p) must not lose the tail
+    return np.asarray(kappa * p * (1.0 - p))

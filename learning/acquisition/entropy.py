@@ -7,13 +7,13 @@ from typing import Final
 import numpy as np
 from scipy.special import entr, expit
 
-from learning.acquisition.base import Method, NoConfig, top
-from learning.data import Context, Pool, Posterior, Selection, moderate
+from learning.acquisition.base import Method, NoConfig, margins, top
+from learning.data import Belief, Context, Pool, Selection, moderate
 
 
 def select(
     pool: Pool,
-    posterior: Posterior,
+    belief: Belief,
     context: Context,
     batch: int,
     *,
@@ -25,10 +25,10 @@ def select(
     The probability is MacKay's moderated one. Uncertainty about the model and noise in the
     answers count alike, which is the weakness of this function.
     """
-    mu, s2 = posterior.margin(pool)
+    mu, s2 = margins(pool, belief)
     size = np.abs(moderate(mu, s2))  # the sign is a matter of display order
     score = entr(expit(size)) + entr(expit(-size))
-    return top(score, pool, batch, rng=rng, unit="nats")
+    return top(score, pool, context, batch, rng=rng, unit="nats")
 
 
 METHOD: Final = Method(
@@ -38,7 +38,7 @@ METHOD: Final = Method(
         "often a poor choice: it cannot tell a pair the model has not learnt from a pair that "
         "people themselves disagree on, and it likes near-duplicates. Use it to compare with."
     ),
-    diagnostic=True,
     config_type=NoConfig,
     select=select,
+    diagnostic=True,
 )

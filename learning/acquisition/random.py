@@ -7,12 +7,12 @@ from typing import Final
 import numpy as np
 
 from learning.acquisition.base import Method, NoConfig
-from learning.data import Context, Pool, Posterior, Selection
+from learning.data import Belief, Context, Pool, Selection
 
 
 def select(
     pool: Pool,
-    posterior: Posterior,
+    belief: Belief,
     context: Context,
     batch: int,
     *,
@@ -34,7 +34,8 @@ METHOD: Final = Method(
         "and is the yardstick: the part of every batch that is drawn this way shows what the "
         "other functions really save. Keep it as the policy when they save nothing."
     ),
-    diagnostic=False,
     config_type=NoConfig,
     select=select,
+    needs_model=False,
+    wrapped=False,
 )

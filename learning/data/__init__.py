@@ -4,20 +4,26 @@ Rows of a *feature matrix* are responses. Everything else refers to responses by
 pool with millions of candidate pairs costs two integers a pair.
 """
 
+from learning.data._belief import Belief, blocks, moderate, row_squares, working_dtype
 from learning.data._comparisons import LEFT, RIGHT, TIE, UNKNOWN_STRENGTH, Comparisons
 from learning.data._pool import Pool
-from learning.data._posterior import Posterior, moderate
-from learning.data._selection import Context, Selection
+from learning.data._posterior import Posterior
+from learning.data._selection import Context, Prompts, Selection
 
 __all__ = [
     "LEFT",
     "RIGHT",
     "TIE",
     "UNKNOWN_STRENGTH",
+    "Belief",
     "Comparisons",
     "Context",
     "Pool",
     "Posterior",
+    "Prompts",
     "Selection",
+    "blocks",
     "moderate",
+    "row_squares",
+    "working_dtype",
 ]

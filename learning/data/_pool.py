@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -10,22 +9,26 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from learning import _checks
+from learning.errors import ShapeError
 
-BLOCK = 8_192  # pairs at a time: 25 MB of float64 differences at 384 dimensions
+BLOCK = 8_192  # pairs at a time: 13 MB of float32 differences at 384 dimensions
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Pool:
     """Candidate pairs as row numbers into one feature matrix.
 
-    Differences of features are formed block by block and never for the whole pool.
+    Differences of features are formed block by block, and kept only where that pays.
 
     Attributes:
-        features: One row a response, shape ``(m, d)``, float32 or float64, finite.
+        features: One row a response, shape ``(m, d)``, float16, float32 or float64, finite.
+            Half precision is computed with in single.
         pairs: Left and right row of each candidate pair, shape ``(N, 2)``, int64.
         prompt: Number of the prompt each pair belongs to, shape ``(N,)``, int64.
         eligible: Whether a pair may be asked now, shape ``(N,)``, bool. Pairs that are open,
             answered or excluded are ``False``.
+        rate: What a unit of information is worth on each pair relative to the others, such as
+            P(answered) / expected seconds, shape ``(N,)``, positive; ``None`` is 1 for all.
 
     Raises:
         ShapeError: on construction, when shapes disagree, a row number is out of range or a
@@ -36,6 +39,7 @@ class Pool:
     pairs: NDArray[np.int64]
     prompt: NDArray[np.int64]
     eligible: NDArray[np.bool_]
+    rate: NDArray[np.float64] | None = None
 
     def __post_init__(self) -> None:
         features = _checks.matrix(self.features, "features")
@@ -48,6 +52,11 @@ class Pool:
         )
         eligible = _checks.vector(self.eligible, "eligible", np.bool_, length=n)
         object.__setattr__(self, "eligible", eligible)
+        if self.rate is not None:
+            rate = _checks.vector(self.rate, "rate", np.float64, length=n)
+            if not (np.isfinite(rate) & (rate > 0)).all():
+                raise ShapeError("rate must be finite and positive")
+            object.__setattr__(self, "rate", rate)
 
     @classmethod
     def of(
@@ -81,17 +90,11 @@ class Pool:
         """Indices of the pairs that may be asked, ascending, shape ``(eligible,)``."""
         return np.flatnonzero(self.eligible)
 
-    def differences(self, rows: NDArray[Any] | slice) -> NDArray[np.float64]:
-        """Return features left minus right for some pairs, shape ``(rows, d)``."""
-        left, right = self.pairs[rows].T
-        return np.asarray(self.features[left].astype(np.float64) - self.features[right])
-
-    def blocks(self, size: int = BLOCK) -> Iterator[tuple[slice, NDArray[np.float64]]]:
-        """Yield ``(slice of pairs, their differences)`` over the whole pool, in order."""
-        for start in range(0, len(self), size):
-            part = slice(start, min(start + size, len(self)))
-            yield part, self.differences(part)
-
     def with_eligible(self, eligible: ArrayLike) -> Pool:
         """Return the same pool with another mask."""
         return replace(self, eligible=np.asarray(eligible))
+
+    @property
+    def rates(self) -> NDArray[np.float64]:
+        """The rate of every pair, 1 where none is given, shape ``(N,)``."""
+        return np.ones(len(self)) if self.rate is None else self.rate

@@ -8,7 +8,7 @@ sides changes nothing but the sign.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -163,14 +163,10 @@ def update(posterior: Posterior, x: NDArray[np.float64], outcome: int) -> Poster
     inflation = 1.0 + p * (1 - p) * s2
     # I - c z z^T has the root I - shrink z z^T, so the factor is updated in place of Sigma.
     shrink = (1.0 - 1.0 / np.sqrt(inflation)) / s2 if s2 > 0 else 0.0
-    return Posterior(
+    return replace(
+        posterior,
         theta=posterior.theta + u * ((outcome + 1) / 2 - p) / inflation,
         factor=posterior.factor - shrink * np.outer(u, z),
-        prior_precision=posterior.prior_precision,
-        tie=posterior.tie,
-        strength_slope=posterior.strength_slope,
-        strength_cuts=posterior.strength_cuts,
-        log_evidence=posterior.log_evidence,
         n_comparisons=posterior.n_comparisons + 1,
     )
 

@@ -108,38 +108,3 @@ def test_random_draws_every_pair_equally_often(pool, fitted):
 def test_an_unknown_method_is_refused():
     with pytest.raises(ConfigError, match="unknown acquisition 'nope'"):
         acquisition.get("nope")
-
-
-@dataclasses.dataclass(frozen=True)
-class Options:
-    window: int = 100
-    beta: float = 0.5
-    screen: bool = True
-    target: str = "pool"
-
-    def __post_init__(self):
-        if self.window < 1:
-            raise ValueError(f"window must be at least 1, got {self.window}")
-
-
-METHOD = Method("made_up", "", diagnostic=True, config_type=Options, select=None)
-
-
-def test_options_are_read_from_json():
-    assert METHOD.parse_config({"beta": 2, "screen": False}) == Options(beta=2.0, screen=False)
-    assert METHOD.parse_config() == Options()
-
-
-@pytest.mark.parametrize(
-    ("given", "words"),
-    [
-        ({"window": 1.5}, "made_up.window must be int"),
-        ({"window": True}, "made_up.window must be int"),
-        ({"screen": 1}, "made_up.screen must be bool"),
-        ({"target": None}, "made_up.target must be str"),
-        ({"window": 0}, "made_up: window must be at least 1"),
-    ],
-)
-def test_bad_options_are_named(given, words):
-    with pytest.raises(ConfigError, match=words):
-        METHOD.parse_config(given)

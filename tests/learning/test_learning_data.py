@@ -75,14 +75,6 @@ def test_a_pool_refuses_pairs_that_are_none(pairs):
         Pool.of(np.zeros((5, 2)), pairs)
 
 
-def test_blocks_together_are_all_differences(rng):
-    features = rng.standard_normal((20, 3)).astype(np.float32)
-    pool = Pool.of(features, [[i, i + 1] for i in range(19)])
-    blocks = np.concatenate([x for _, x in pool.blocks(size=4)])
-    np.testing.assert_array_equal(blocks, pool.differences(slice(None)))
-    np.testing.assert_array_equal(blocks, features[:-1].astype(float) - features[1:])
-
-
 def test_an_empty_pool_is_a_pool():
     pool = Pool.of(np.zeros((0, 3)), np.zeros((0, 2)))
     assert len(pool) == 0

@@ -1,0 +1,26 @@
+"""What a form needs to know of this library, as plain JSON: one source, no second list."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from learning import heads, options
+from learning.acquisition import METHODS, Common
+
+
+def catalogue() -> dict[str, Any]:
+    """Return acquisition functions and heads with their paragraphs and options."""
+    return {
+        "acquisition": [
+            {
+                "name": method.name,
+                "summary": method.summary,
+                "diagnostic": method.diagnostic,
+                "common": method.wrapped,
+                "options": options.describe(method.config_type),
+            }
+            for method in METHODS.values()
+        ],
+        "common": options.describe(Common),
+        "heads": [{"name": name, "summary": heads.SUMMARIES[name]} for name in heads.HEADS],
+    }
