@@ -1,56 +1,168 @@
 """What the campaign form offers of the learning side, which this side may not import.
 
-A test compares it with `learning.acquisition.METHODS`, name by name and paragraph by paragraph.
+`catalogue.json` beside this file is written by the learning side:
+
+    python -m learning catalogue --out annotator/catalogue.json
+
+A test compares the file with what is registered there, and what `normalised` says of bad options
+with what the learning side would say.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
 
-from django.utils.html import format_html_join
-from django.utils.safestring import SafeString
+FILE = Path(__file__).with_name("catalogue.json")
+DEFAULT_ACQUISITION = "dopt"
+AUTO_HEAD = "auto"
+KINDS: dict[str, tuple[type, ...]] = {
+    "int": (int,),
+    "float": (int, float),
+    "bool": (bool,),
+    "str": (str,),
+}
+
+
+class Refused(ValueError):
+    """A function or an option cannot be used; `option` names it when it is one that there is."""
+
+    def __init__(self, message: str, *, option: str = "") -> None:
+        self.option = option
+        super().__init__(message)
 
 
 @dataclass(frozen=True)
-class Entry:
+class Option:
+    """One option of a function, as a form shows it."""
+
+    name: str
+    kind: str  # int, float, bool, str
+    default: Any
+    help: str
+    low: float | None = None
+    high: float | None = None
+    choices: tuple[str, ...] | None = None
+
+    @property
+    def label(self) -> str:
+        """Its name in words."""
+        return self.name.replace("_", " ")
+
+    @property
+    def range(self) -> str:
+        """The values allowed, in words; empty when the kind says it all."""
+        if self.low is not None and self.high is not None:
+            return f"{self.low:g} to {self.high:g}"
+        if self.low is not None:
+            return f"at least {self.low:g}"
+        return "" if self.high is None else f"at most {self.high:g}"
+
+    def checked(self, value: Any, owner: str) -> Any:
+        """The value in its own type.
+
+        Raises:
+            Refused: of another type, or out of range.
+        """
+        if problem := self.problem(value):
+            raise Refused(f"{owner}.{self.name} {problem}", option=self.name)
+        return _float(value) if self.kind == "float" else value
+
+    def problem(self, value: Any) -> str:
+        """What is wrong with a value, in the words of `learning.options`; empty when nothing is."""
+        if type(value) not in KINDS[self.kind]:  # isinstance would take True for an int
+            return f"must be {self.kind}, got {value!r}"
+        if self.kind == "float":
+            value = _float(value)
+        if self.choices and value not in self.choices:
+            return f"must be one of {', '.join(self.choices)}, got {value!r}"
+        # "not (a <= b)" rather than "a > b": NaN is out of every range.
+        if self.low is not None and not value >= self.low:
+            return f"must be at least {self.low}, got {value}"
+        if self.high is not None and not value <= self.high:
+            return f"must be at most {self.high}, got {value}"
+        if self.kind == "float" and not math.isfinite(value):
+            return f"must be finite, got {value}"
+        return ""
+
+
+@dataclass(frozen=True)
+class Acquisition:
     """One acquisition function as a researcher sees it."""
 
     name: str
     summary: str
-    diagnostic: bool = False
+    diagnostic: bool
+    common: bool  # the common options apply to it
+    options: tuple[Option, ...] = field(default=())
 
 
-ACQUISITIONS: tuple[Entry, ...] = (
-    Entry(
-        "random",
-        "Draws pairs uniformly from the pool. It needs no model, is right for a first batch, and "
-        "is the yardstick: the part of every batch that is drawn this way shows what the other "
-        "functions really save. Keep it as the policy when they save nothing.",
-    ),
-    Entry(
-        "entropy",
-        "Asks about the pairs whose winner the model is least sure of. Easy to understand and "
-        "often a poor choice: it cannot tell a pair the model has not learnt from a pair that "
-        "people themselves disagree on, and it likes near-duplicates. Use it to compare with.",
-        diagnostic=True,
-    ),
+@dataclass(frozen=True)
+class Head:
+    """One head as a researcher sees it."""
+
+    name: str
+    summary: str
+
+
+def _float(value: float) -> float:
+    """As a float; a whole number that no float can hold is infinite."""
+    try:
+        return float(value)
+    except OverflowError:
+        return math.inf if value > 0 else -math.inf
+
+
+def _option(said: Mapping[str, Any]) -> Option:
+    choices = tuple(said["choices"]) if said["choices"] else None
+    return Option(**{**said, "choices": choices})
+
+
+_SAID: dict[str, Any] = json.loads(FILE.read_text(encoding="utf-8"))
+ACQUISITIONS: dict[str, Acquisition] = {
+    entry["name"]: Acquisition(**{**entry, "options": tuple(map(_option, entry["options"]))})
+    for entry in _SAID["acquisition"]
+}
+COMMON: tuple[Option, ...] = tuple(map(_option, _SAID["common"]))
+HEADS: dict[str, Head] = {entry["name"]: Head(**entry) for entry in _SAID["heads"]}
+AUTO = Head(
+    AUTO_HEAD,
+    "Chooses by the pool: a head with item effects where responses recur in many pairs, the "
+    "linear head otherwise. Right unless you want to compare heads.",
 )
 
 
-def names() -> list[str]:
-    """Of all acquisition functions."""
-    return [entry.name for entry in ACQUISITIONS]
+def options_of(name: str) -> tuple[tuple[Option, ...], tuple[Option, ...]]:
+    """A function's own options and the common ones; its own hide common ones of the same name.
+
+    Raises:
+        Refused: there is no such function.
+    """
+    if name not in ACQUISITIONS:
+        known = ", ".join(sorted(ACQUISITIONS))
+        raise Refused(f"unknown acquisition {name!r}; there are {known}")
+    entry = ACQUISITIONS[name]
+    own = {option.name for option in entry.options}
+    shared = tuple(option for option in COMMON if option.name not in own)
+    return entry.options, shared if entry.common else ()
 
 
-def acquisition_choices() -> list[tuple[str, str]]:
-    """For a form field."""
-    return [
-        (entry.name, f"{entry.name} (diagnostic)" if entry.diagnostic else entry.name)
-        for entry in ACQUISITIONS
-    ]
+def normalised(name: str, given: Mapping[str, Any]) -> dict[str, Any]:
+    """The options of a function that differ from their defaults, checked, in their own types.
 
-
-def acquisition_help() -> SafeString:
-    """What each function does, under the form field."""
-    paragraphs = ((entry.name, entry.summary) for entry in ACQUISITIONS)
-    return format_html_join("", "<p><strong>{}</strong>: {}</p>", paragraphs)
+    Raises:
+        Refused: there is no such function or option, or a value is of the wrong type or out of
+            range.
+    """
+    own, shared = ({option.name: option for option in part} for part in options_of(name))
+    there = own | shared
+    if unknown := sorted(given.keys() - there.keys()):
+        listed = ", ".join(sorted(there)) or "none"
+        raise Refused(f"{name} has no option {unknown[0]!r}; it has: {listed}")
+    ordered = [*(key for key in given if key in own), *(key for key in given if key in shared)]
+    values = {key: there[key].checked(given[key], name) for key in ordered}
+    return {key: value for key, value in values.items() if value != there[key].default}

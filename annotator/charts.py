@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 WIDTH, HEIGHT = 640, 260
 LEFT, RIGHT, TOP, BOTTOM = 52, 12, 12, 36
+LEAST_MARGIN = 0.01  # above and below, of a share or in nats: a flat line is drawn as one
 
 
 @dataclass(frozen=True)
@@ -67,8 +68,10 @@ def learning_curve(series: dict[str, Sequence[Point]], *, percent: bool) -> Char
         return None
     x_low, x_high = min(p.labels for p in points), max(p.labels for p in points)
     y_low, y_high = min(p.ends[0] for p in points), max(p.ends[1] for p in points)
-    margin = max((y_high - y_low) * 0.08, 1e-3)
+    margin = max((y_high - y_low) * 0.08, LEAST_MARGIN)
     y_low, y_high = y_low - margin, y_high + margin
+    labels, values = _round_ticks(x_low, x_high), _round_ticks(y_low, y_high)
+    fine = int(len({f"{at:.0%}" for at in values}) < len(values))  # whole per cents are too coarse
 
     def x(labels: float) -> float:
         return round(LEFT + (labels - x_low) / (x_high - x_low) * (WIDTH - LEFT - RIGHT), 1)
@@ -78,7 +81,7 @@ def learning_curve(series: dict[str, Sequence[Point]], *, percent: bool) -> Char
         return round(HEIGHT - BOTTOM - share * (HEIGHT - TOP - BOTTOM), 1)
 
     def text(value: float) -> str:
-        return f"{value:.0%}" if percent else f"{value:.3f}"
+        return f"{value:.{fine}%}" if percent else f"{value:.3f}"
 
     def said(point: Point) -> str:
         ends = "" if point.low is None else " ({} to {})".format(*map(text, point.ends))
@@ -97,7 +100,6 @@ def learning_curve(series: dict[str, Sequence[Point]], *, percent: bool) -> Char
                 dots=[(x(p.labels), y(p.value), f"{name}, {said(p)}") for p in line],
             )
         )
-    labels, values = _round_ticks(x_low, x_high), _round_ticks(y_low, y_high)
     return Chart(
         width=WIDTH,
         height=HEIGHT,

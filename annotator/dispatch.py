@@ -20,7 +20,7 @@ logger = logging.getLogger(__name__)
 
 RUN_JOB = "worker.run_job"
 CONSIDER = "worker.consider_round"
-QUEUES = {"embed": "learning", "round": "learning", "snapshot": "default"}
+QUEUES = {"card": "learning", "embed": "learning", "round": "learning", "snapshot": "default"}
 
 
 def enqueue(
@@ -66,3 +66,18 @@ def embed_wanted(campaign: Campaign) -> None:
         arguments={"campaign": campaign.pk},
         campaign=campaign,
     )
+
+
+def card_wanted(campaign: Campaign) -> Job | None:
+    """Measure what the campaign's encoder can learn; None when that is under way already."""
+    return enqueue(
+        kind="card",
+        key=card_key(campaign),
+        arguments={"campaign": campaign.pk},
+        campaign=campaign,
+    )
+
+
+def card_key(campaign: Campaign) -> str:
+    """Names the job, so that its state can be shown."""
+    return f"card:{campaign.pk}"

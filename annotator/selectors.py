@@ -4,20 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 from django.contrib.auth.models import User
 from django.db.models import (
-    Aggregate,
     Case,
     Count,
     Exists,
     F,
-    FloatField,
     IntegerField,
     Max,
     OuterRef,
-    Q,
     QuerySet,
     Subquery,
     When,
@@ -32,10 +28,8 @@ from annotator.models import (
     Campaign,
     Guidelines,
     QueryResponse,
-    Response,
     Round,
     Slot,
-    Snapshot,
 )
 
 JUDGED = ("preference", "tie", "neither", "other")
@@ -194,94 +188,3 @@ def why_empty(*, campaign: Campaign, annotator: Annotator) -> EmptyQueue:
     if status.round_live or status.pool_left:
         return EmptyQueue("preparing")
     return EmptyQueue("others" if status.open_slots else "done")
-
-
-@dataclass(frozen=True)
-class Figures:
-    """The first page of a campaign, for the researcher."""
-
-    campaign: Campaign
-    prompts: int
-    holdout_prompts: int
-    responses: int
-    judgements: int
-    by_outcome: dict[str, int]
-    by_arm: dict[str, int]
-    open_slots: int
-    answered_slots: int
-    held_slots: int
-    rounds: list[Round]
-    curve: list[dict[str, Any]]  # points of the newest report: all on the same answers
-    annotators: list[Annotator]
-    snapshots: list[Snapshot]
-
-    @property
-    def changing(self) -> bool:
-        """Whether workers will change the page soon: it then refreshes itself."""
-        live = any(made.state not in Round.ENDED for made in self.rounds)
-        return live or any(snapshot.under_way for snapshot in self.snapshots)
-
-
-def figures(*, campaign: Campaign) -> Figures:
-    """Everything the campaign page says. A fixed number of queries, whatever the size."""
-    prompts = campaign.prompts.aggregate(n=Count("pk"), held=Count("pk", Q(is_holdout=True)))
-    standing = Annotation.objects.filter(campaign=campaign).standing()
-    slots = campaign.slots.aggregate(
-        open=Count("pk", Q(state__in=["open", "leased"])),
-        answered=Count("pk", Q(state="answered")),
-        held=Count("pk", Q(state="open", query__flagged_at__isnull=False)),
-    )
-    outcomes = Annotation.objects.filter(campaign=campaign).current()
-    return Figures(
-        campaign=campaign,
-        prompts=prompts["n"],
-        holdout_prompts=prompts["held"],
-        responses=Response.objects.filter(prompt__campaign=campaign).count(),
-        judgements=standing.count(),
-        by_outcome=dict(
-            outcomes.order_by().values_list("outcome").annotate(n=Count("pk")).order_by("-n")
-        ),
-        by_arm=dict(
-            standing.order_by().values_list("query__arm").annotate(n=Count("pk")).order_by("-n")
-        ),
-        open_slots=slots["open"],
-        answered_slots=slots["answered"],
-        held_slots=slots["held"],
-        rounds=list(campaign.rounds.all()[:10]),
-        curve=_curve(campaign),
-        annotators=pace(campaign=campaign),
-        snapshots=list(campaign.snapshots.all()[:5]),
-    )
-
-
-def _curve(campaign: Campaign) -> list[dict[str, Any]]:
-    newest = campaign.rounds.filter(state=Round.State.PUBLISHED).values_list("report", flat=True)
-    report = newest.first() or {}
-    points: list[dict[str, Any]] = report.get("curve", [])
-    return sorted(points, key=lambda point: (point["round"], point["kind"]))
-
-
-class Median(Aggregate):
-    """The median, computed by PostgreSQL."""
-
-    function = "PERCENTILE_CONT"
-    template = "%(function)s(0.5) WITHIN GROUP (ORDER BY %(expressions)s)"
-    output_field = FloatField()
-
-
-def pace(*, campaign: Campaign) -> list[Annotator]:
-    """Annotators with answers, skips, last answer and median seconds of attention. One query."""
-    said = "annotations__outcome"
-    history_last = Case(When(user__isnull=True, then=1), default=0)
-    return list(
-        Annotator.objects.filter(campaign=campaign)
-        .annotate(
-            answers=Count("annotations", Q(**{f"{said}__in": JUDGED})),
-            skips=Count("annotations", Q(**{said: "skip"})),
-            flags=Count("annotations", Q(**{said: "flag"})),
-            last_at=Max("annotations__recorded_at", filter=~Q(annotations__via="import")),
-            median_ms=Median("annotations__active_ms", filter=Q(**{f"{said}__in": JUDGED})),
-        )
-        .filter(Q(answers__gt=0) | Q(user__isnull=False))
-        .order_by(history_last, "-answers", "pseudonym")
-    )

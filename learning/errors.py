@@ -8,6 +8,7 @@
     ├── NotEnoughData       too few comparisons for what was asked
     ├── MissingFeatures     texts without stored features (``.missing``: how many)
     ├── StoreError          a feature store on disk belongs to another encoder or is damaged
+    ├── BadFile             a file of annotated items cannot be read; says where
     └── EncoderError        an encoder is missing, unknown or not the one it claims to be
 """
 
@@ -46,6 +47,10 @@ class MissingFeatures(LearningError, LookupError):
 
 class StoreError(LearningError):
     """A feature store on disk belongs to another encoder or is damaged."""
+
+
+class BadFile(LearningError):
+    """A file of annotated items cannot be read; the message names file, line and field."""
 
 
 class EncoderError(LearningError):

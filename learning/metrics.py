@@ -12,7 +12,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from learning.data import Comparisons, Posterior
+from learning.data import Belief, Comparisons
 from learning.errors import NotEnoughData, ShapeError
 
 _SMALLEST: Final = 1e-9  # a probability of 0 would make one surprise infinite
@@ -52,7 +52,7 @@ class Evaluation:
 
 
 def evaluate(
-    posterior: Posterior,
+    posterior: Belief,
     features: NDArray[np.floating[Any]],
     comparisons: Comparisons,
     clusters: ArrayLike,

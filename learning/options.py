@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import field, fields
 from typing import Any, Final
@@ -84,7 +85,7 @@ def _checked(value: Any, kind: str, about: Mapping[str, Any], where: str) -> Any
     if a_switch or not isinstance(value, _KINDS[kind]):
         raise ConfigError(f"{where} must be {kind}, got {value!r}")
     if kind == "float":
-        value = float(value)
+        value = _float(value)
     low, high, choices = about["low"], about["high"], about["choices"]
     if choices and value not in choices:
         raise ConfigError(f"{where} must be one of {', '.join(choices)}, got {value!r}")
@@ -93,4 +94,14 @@ def _checked(value: Any, kind: str, about: Mapping[str, Any], where: str) -> Any
         raise ConfigError(f"{where} must be at least {low}, got {value}")
     if high is not None and not value <= high:
         raise ConfigError(f"{where} must be at most {high}, got {value}")
+    if kind == "float" and not math.isfinite(value):
+        raise ConfigError(f"{where} must be finite, got {value}")  # JSON cannot hold it either
     return value
+
+
+def _float(value: Any) -> float:
+    """Return a float; a whole number that no float can hold is infinite."""
+    try:
+        return float(value)
+    except OverflowError:
+        return math.inf if value > 0 else -math.inf

@@ -20,7 +20,7 @@ from learning.errors import ConfigError
 
 Arm: TypeAlias = Literal["policy", "random", "holdout"]
 
-MIN_COMPARISONS: Final = 16  # a policy that has seen less chases noise
+FALLBACK: Final = "random_unique"
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,12 +34,14 @@ class Choice:
         propensity: Probability with which its arm chose it, given the state: ``k / N`` for
             ``k`` random draws from the ``N`` pairs that may be asked, likewise in the holdout,
             and 1 for a deterministic policy.
+        method: Acquisition function that chose it.
     """
 
     pair: int
     arm: Arm
     score: float | None
     propensity: float
+    method: str = "random"
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +61,7 @@ class Batch:
 def compose_batch(
     pool: Pool,
     holdout_pool: Pool | None,
-    posterior: Belief | None,
+    posterior: Belief,
     context: Context,
     *,
     batch: int,
@@ -74,8 +76,8 @@ def compose_batch(
     Args:
         pool: Candidate pairs for training.
         holdout_pool: Candidate pairs of the prompts reserved for testing, if any.
-        posterior: The fitted head. Without one, or with fewer than ``MIN_COMPARISONS``
-            comparisons, the policy's share is drawn at random; ``info["fallback"]`` says why.
+        posterior: The fitted head, or its prior. With fewer comparisons than the method waits
+            for, ``FALLBACK`` chooses the policy's share; ``info["fallback"]`` says why.
         context: Where the campaign stands.
         batch: How many queries; fewer come back if fewer pairs may be asked.
         random_share: Part of the batch drawn at random, in [0, 1].
@@ -93,21 +95,21 @@ def compose_batch(
     shares = {"holdout": holdout_share, "random": random_share}
     counts = allot(batch, shares, train=int(pool.eligible.sum()), holdout=spare)
     info: dict[str, Any] = {"method": method}
-    if reason := _not_ready(posterior):
-        info["fallback"] = reason
-        counts = {**counts, "random": counts["random"] + counts["policy"], "policy": 0}
+    if reason := recipe.waits(posterior):
+        info |= {"fallback": reason, "method": FALLBACK}
+        recipe = Recipe.of(FALLBACK)
 
     choices = _uniform("random", pool, counts["random"], rng)
     if holdout_pool is not None:
         choices += _uniform("holdout", holdout_pool, counts["holdout"], rng)
-    if posterior is not None and counts["policy"]:
+    if counts["policy"]:
         left = pool.eligible.copy()
         left[[choice.pair for choice in choices if choice.arm == "random"]] = False
         selection = recipe.select(
             pool.with_eligible(left), posterior, context, counts["policy"], rng=rng
         )
         info["selection"] = dict(selection.info)
-        choices += _by_policy(selection)
+        choices += _by_policy(selection, recipe.method.name)
     info["counts"] = counts
     order = rng.permutation(len(choices))
     return Batch(choices=tuple(choices[i] for i in order), info=info)
@@ -157,23 +159,14 @@ def _uniform(arm: Arm, pool: Pool, k: int, rng: np.random.Generator) -> list[Cho
     return [Choice(int(pair), arm, None, k / len(candidates)) for pair in picked]
 
 
-def _by_policy(selection: Selection) -> list[Choice]:
+def _by_policy(selection: Selection, method: str) -> list[Choice]:
     propensity = selection.propensity
     if propensity is None:
         propensity = np.ones(len(selection))
     return [
-        Choice(int(pair), "policy", float(gain), float(chance))
+        Choice(int(pair), "policy", float(gain), float(chance), method)
         for pair, gain, chance in zip(selection.indices, selection.gain, propensity, strict=True)
     ]
-
-
-def _not_ready(posterior: Belief | None) -> str | None:
-    if posterior is None:
-        return "no head has been fitted yet"
-    if posterior.n_comparisons < MIN_COMPARISONS:
-        seen = posterior.n_comparisons
-        return f"the head has seen {seen} comparisons, fewer than {MIN_COMPARISONS}"
-    return None
 
 
 def _check(batch: int, random_share: float, holdout_share: float) -> None:

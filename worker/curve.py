@@ -8,7 +8,6 @@ draws of prompts.
 
 from __future__ import annotations
 
-import logging
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,12 +16,12 @@ from numpy.typing import NDArray
 
 from annotator.models import Campaign, ModelVersion
 from learning import metrics
-from learning.data import Comparisons, Posterior
+from learning.data import Belief, Comparisons
 from learning.features import Standardizer, assemble
-from worker import artifacts
+from worker.beliefs import load
 from worker.store import Labels
+from worker.textindex import TextIndex
 
-logger = logging.getLogger(__name__)
 MOST_POINTS = 24  # of each kind: a curve needs no more, and a round should not read them all
 FEWEST_PROMPTS = 10
 INTERVAL = ("value", "low", "high")
@@ -34,8 +33,9 @@ class Exam:
     """The holdout answers of today, with the raw features of the responses they are about.
 
     Attributes:
-        comparisons: Their rows point into `embedded` and `surface`.
+        comparisons: Their rows point into `ids`, `embedded` and `surface`.
         prompt: Prompt id of each, shape ``(n,)``.
+        ids: Response id of each row, ascending, shape ``(m,)``.
         embedded: Embeddings of the responses, shape ``(m, e)``.
         surface: Surface features, shape ``(m, s)``.
         seed: Of the bootstrap: the same draws for every version.
@@ -43,20 +43,16 @@ class Exam:
 
     comparisons: Comparisons
     prompt: NDArray[np.int64]
+    ids: NDArray[np.int64]
     embedded: NDArray[np.float32]
     surface: NDArray[np.float32]
     seed: int
 
     @classmethod
     def of(
-        cls,
-        labels: Labels,
-        embedded: NDArray[np.float32],
-        surface: NDArray[np.float32],
-        *,
-        seed: int,
+        cls, labels: Labels, index: TextIndex, embedded: NDArray[np.float32], *, seed: int
     ) -> Exam:
-        """The holdout side of the labels."""
+        """The holdout side of the labels; `embedded` has the rows of the index."""
         tested = labels.comparisons.subset(labels.holdout)
         rows, places = np.unique(tested.pairs, return_inverse=True)
         places = places.reshape(-1, 2)
@@ -67,21 +63,31 @@ class Exam:
             strength=tested.strength,
             weight=tested.weight,
         )
-        return cls(moved, labels.prompt[labels.holdout], embedded[rows], surface[rows], seed)
+        return cls(
+            comparisons=moved,
+            prompt=labels.prompt[labels.holdout],
+            ids=index.ids[rows],
+            embedded=embedded[rows],
+            surface=index.surface[rows],
+            seed=seed,
+        )
 
     @property
     def width(self) -> int:
         """Dimensions of a model that fits; an older release may have used other features."""
         return int(self.embedded.shape[1] + self.surface.shape[1])
 
-    def grade(self, posterior: Posterior, standardizer: Standardizer) -> dict[str, Any]:
-        """Figures of one model with 95 % intervals over prompts, ready for JSON."""
+    def grade(self, belief: Belief, standardizer: Standardizer) -> dict[str, Any]:
+        """Figures of one model with 95 % intervals over prompts, ready for JSON.
+
+        The belief's rows must be those of this exam.
+        """
         people = len(self.comparisons)
         if not self.comparisons.decisive.any():
             return {"n": people, "n_decisive": 0}
         phi = assemble(self.embedded, self.surface, standardizer)
         rng = np.random.default_rng(self.seed)
-        found = metrics.evaluate(posterior, phi, self.comparisons, self.prompt, rng)
+        found = metrics.evaluate(belief, phi, self.comparisons, self.prompt, rng)
         graded: dict[str, Any] = {
             "n": found.n,
             "n_decisive": found.n_decisive,
@@ -126,28 +132,7 @@ def earlier_points(campaign: Campaign, exam: Exam, *, encoder_key: str) -> list[
             keep = np.unique(np.linspace(0, len(versions) - 1, MOST_POINTS).round().astype(int))
             versions = [versions[i] for i in keep]
         for version in versions:
-            loaded = load(version)
-            if loaded is not None and loaded[0].dim == exam.width:
+            loaded = load(version, ids=exam.ids)
+            if loaded is not None and loaded[0].width == exam.width:
                 points.append(point(version, exam.grade(*loaded), version.round.number))
     return points
-
-
-def load(version: ModelVersion) -> tuple[Posterior, Standardizer] | None:
-    """A stored model with its scaling; None, with a warning, when it cannot be read."""
-    try:
-        arrays = artifacts.read(version)
-    except artifacts.BrokenArtifact as error:
-        logger.warning("%s is left out: %s", version, error)
-        return None
-    scaling = {k.removeprefix(SCALING): v for k, v in arrays.items() if k.startswith(SCALING)}
-    rest = {k: v for k, v in arrays.items() if not k.startswith(SCALING)}
-    return Posterior.from_arrays(rest), Standardizer.from_arrays(scaling)
-
-
-def stored_arrays(posterior: Posterior, standardizer: Standardizer) -> artifacts.Arrays:
-    """What `load` reads back."""
-    scaling = {f"{SCALING}{key}": value for key, value in standardizer.to_arrays().items()}
-    return {**posterior.to_arrays(), **scaling}
-
-
-SCALING = "standardizer."  # prefix of the scaling's arrays in a stored model

@@ -10,13 +10,14 @@ from pathlib import Path
 
 import numpy as np
 from django.conf import settings
+from numpy.typing import NDArray
 
 from annotator.models import Campaign
-from learning.encoders import encoder_dim, encoder_key, load_encoder, pair_text
+from learning.encoders import encoder_dim, encoder_key, load_encoder
 from learning.features import FeatureStore
 from worker import textindex
-from worker.jobs import RunningJob
-from worker.textindex import TextIndex
+from worker.jobs import PermanentFailure, RunningJob
+from worker.textindex import Digests
 
 SHARD = 512
 POLL_SECONDS = 1.0
@@ -47,11 +48,14 @@ def encoder_name(campaign: Campaign) -> str:
     return settings.ENCODER if campaign.encoder == "default" else campaign.encoder
 
 
-def ensure_features(campaign: Campaign, index: TextIndex, *, progress: Progress) -> FeatureStore:
+def ensure_features(campaign: Campaign, index: Digests, *, progress: Progress) -> FeatureStore:
     """Encode every text that has no features yet, shard by shard; returns the store.
 
     A process that dies loses at most the shard under way. When another process embeds this
     campaign already, its progress is told here and its work is waited for, not repeated.
+
+    Raises:
+        PermanentFailure: the encoder gives no numbers for some texts; says for how many.
     """
     store, keys = open_store(campaign), index.keys()
     while len(store.missing(keys)):
@@ -84,24 +88,37 @@ def _turn(campaign: Campaign) -> Iterator[bool]:
 
 
 def _encode_missing(
-    campaign: Campaign, index: TextIndex, store: FeatureStore, progress: Progress
+    campaign: Campaign, index: Digests, store: FeatureStore, progress: Progress
 ) -> None:
     """The encoder is loaded only when there is something to encode."""
     keys = index.keys()
     missing = store.missing(keys)
     if not len(missing):
         return
-    total = len(set(keys))
-    done = total - len(missing)
+    total, wanted = len(set(keys)), len(missing)
+    done = total - wanted
     progress(done, total)
-    encoder = load_encoder(encoder_name(campaign), threads=settings.TORCH_THREADS)
-    for start in range(0, len(missing), SHARD):
+    name = encoder_name(campaign)
+    encoder = load_encoder(name, threads=settings.TORCH_THREADS)
+    unusable: list[int] = []
+    for start in range(0, wanted, SHARD):
         rows = missing[start : start + SHARD]
-        texts = {
-            pk: pair_text(prompt, response)
-            for pk, prompt, response in textindex.read_texts(index.ids[rows])
-        }
-        vectors = encoder.encode([texts[pk] for pk in index.ids[rows].tolist()])
-        store.append([keys[row] for row in rows], np.asarray(vectors, np.float32))
+        vectors = np.asarray(encoder.encode(index.texts(rows)), np.float32)
+        good = _usable(vectors, store)
+        store.append([keys[row] for row in rows[good]], vectors[good])
+        unusable += index.ids[rows[~good]].tolist()
         done += len(rows)
         progress(done, total)
+    if unusable:
+        raise PermanentFailure(
+            f"the encoder {name!r} gives no usable numbers (NaN, infinite or too large) for "
+            f"{len(unusable)} of {total} texts, the first of {index.noun} {unusable[0]}: choose "
+            "another encoder"
+        )
+
+
+def _usable(vectors: NDArray[np.float32], store: FeatureStore) -> NDArray[np.bool_]:
+    """Which rows are finite in the precision in which they are kept."""
+    with np.errstate(over="ignore"):
+        kept = vectors.astype(store.dtype)
+    return np.asarray(np.isfinite(kept).all(axis=1))

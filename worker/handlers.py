@@ -25,6 +25,12 @@ def _embed(job: RunningJob) -> None:
     embedding.run(job)
 
 
+def _card(job: RunningJob) -> None:
+    from worker import cards
+
+    cards.run(job)
+
+
 def _round(job: RunningJob) -> None:
     from worker import rounds
 
@@ -38,6 +44,7 @@ def _snapshot(job: RunningJob) -> None:
 
 
 HANDLERS: dict[str, Callable[[RunningJob], None]] = {
+    "card": _card,
     "embed": _embed,
     "round": _round,
     "snapshot": _snapshot,

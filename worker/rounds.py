@@ -6,26 +6,21 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from annotator.models import Campaign, ModelVersion, Round
+from annotator.services.cards import request_card_if_due
 from annotator.services.rounds import PlannedQuery, publish_round, report_state
-from learning import heads
-from learning.data import Context, Pool, Posterior
-from learning.features import Standardizer, assemble
-from learning.selection import Batch, compose_batch
-from worker import artifacts, curve, embedding, store, textindex
+from worker import artifacts, beliefs, choosing, curve, fitting, space, store
+from worker.choosing import Chosen
 from worker.curve import Exam
+from worker.fitting import Fitted, Kind
 from worker.jobs import RunningJob
-from worker.store import Candidates, Labels
-from worker.textindex import TextIndex
+from worker.space import Space
 
 State = Round.State
-Kind = ModelVersion.Kind
 
 
 def run(job: RunningJob) -> None:
@@ -35,18 +30,6 @@ def run(job: RunningJob) -> None:
         with job.fence():
             return
     _Run(job, made).go()
-
-
-@dataclass(frozen=True)
-class _Space:
-    """The campaign as arrays: texts, features, candidates."""
-
-    index: TextIndex
-    encoder_key: str
-    embedded: NDArray[np.float32]  # (responses, e)
-    phi: NDArray[np.float32]  # (responses, d)
-    standardizer: Standardizer
-    candidates: Candidates
 
 
 class _Run:
@@ -60,32 +43,43 @@ class _Run:
 
     def go(self) -> None:
         with self._step(State.EMBEDDING):
-            space = self._space()
+            found = space.load(self.campaign, progress=self._embedding)
         with self._step(State.FITTING):
             # Counted before it is read: what comes in between is learnt from now and counted
             # next time, so that no answer is ever missed.
             seen = store.count_annotations(self.campaign)
-            labels = store.labels(self.campaign, space.index)
-            posteriors = {kind: self._fit(space, labels, kind) for kind in Kind}
-            exam = Exam.of(labels, space.embedded, space.index.surface, seed=self.campaign.seed)
-            versions = [
-                self._version(space, exam, kind, posterior, seen)
-                for kind, posterior in posteriors.items()
-            ]
-            points = curve.earlier_points(self.campaign, exam, encoder_key=space.encoder_key)
+            labels = store.labels(self.campaign, found.index)
+            fitted = {kind: fitting.fit(self.campaign, found, labels, kind) for kind in Kind}
+            exam = Exam.of(labels, found.index, found.embedded, seed=self.campaign.seed)
+            versions = [self._version(found, exam, kind, fitted[kind], seen) for kind in Kind]
+            points = curve.earlier_points(self.campaign, exam, encoder_key=found.encoder_key)
             points += [curve.point(v, v.metrics, self.made.number) for v in versions]
         with self._step(State.SELECTING):
             wanted = max(0, self.campaign.batch_size - store.waiting_queries(self.campaign))
-            batch = self._select(space, labels, posteriors[Kind.ALL], wanted)
-        planned, report = self._plan(space, batch, wanted)
-        report["curve"] = points
+            chosen = choosing.choose(
+                self.campaign,
+                found,
+                labels,
+                fitted[Kind.ALL].belief,
+                wanted=wanted,
+                number=self.made.number,
+                rng=self.rng,
+                progress=self._embedding,
+            )
+        report = self._report(found, chosen, wanted)
+        report |= {"head": fitted[Kind.ALL].head, "curve": points}
         with self.job.fence():
             publish_round(
                 made=self.made,
-                planned=planned,
+                planned=self._plan(found, chosen),
                 versions=versions,
                 annotations_seen=seen,
                 report=report,
+            )
+            request_card_if_due(
+                campaign=self.campaign,
+                encoder_key=found.encoder_key,
+                labels=int((~labels.holdout).sum()),
             )
 
     @contextmanager
@@ -100,110 +94,60 @@ class _Run:
         self.job.progress(done, total, f"{state} {detail}".strip())
         report_state(made=self.made, state=state, detail=detail)
 
-    def _space(self) -> _Space:
-        index = textindex.refresh(self.campaign.pk)
-        features = embedding.ensure_features(
-            self.campaign, index, progress=lambda done, n: self._tell(State.EMBEDDING, done, n)
-        )
-        embedded = features.lookup(index.keys())
-        found = store.candidates(self.campaign, index)
-        standardizer = Standardizer.fit(embedded, index.surface, found.pairs)
-        phi = assemble(embedded, index.surface, standardizer)
-        return _Space(index, features.encoder_key, embedded, phi, standardizer, found)
-
-    def _fit(self, space: _Space, labels: Labels, kind: str) -> Posterior:
-        """Fit on the training side only: the holdout is never trained on."""
-        usable = ~labels.holdout
-        if kind == Kind.RANDOM:
-            usable &= labels.control
-        head = heads.get(heads.DEFAULT_HEAD)
-        start = self._previous(space, kind)
-        return head.fit(space.phi, labels.comparisons.subset(usable), start=start)
-
-    def _previous(self, space: _Space, kind: str) -> Posterior | None:
-        """The last model of this kind on the same features: a place to start from, no more."""
-        last = self.campaign.model_versions.filter(kind=kind, encoder_key=space.encoder_key)
-        version = last.order_by("-round__number").first()
-        loaded = curve.load(version) if version is not None else None
-        if loaded is None or loaded[0].dim != space.phi.shape[1]:
-            return None
-        return loaded[0]
+    def _embedding(self, done: int, total: int) -> None:
+        self._tell(State.EMBEDDING, done, total)
 
     def _version(
-        self, space: _Space, exam: Exam, kind: str, posterior: Posterior, seen: int
+        self, found: Space, exam: Exam, kind: str, fitted: Fitted, seen: int
     ) -> ModelVersion:
+        belief, ids = fitted.belief, found.index.ids
         name = f"campaign-{self.campaign.pk}/{self.made.number:05d}-{kind}-{self.job.attempt}"
-        arrays = curve.stored_arrays(posterior, space.standardizer)
-        path, sha256 = artifacts.write(name=name, arrays=arrays)
+        path, sha256 = artifacts.write(
+            name=name, arrays=beliefs.stored_arrays(belief, found.standardizer, ids)
+        )
+        examined = beliefs.placed(beliefs.named(belief, ids), exam.ids)
         return ModelVersion(
             campaign=self.campaign,
             round=self.made,
             kind=kind,
-            head=heads.DEFAULT_HEAD,
-            encoder_key=space.encoder_key,
+            head=fitted.head,
+            encoder_key=found.encoder_key,
             annotations_seen=seen,
-            comparisons=posterior.n_comparisons,
-            hyperparameters={
-                "prior_precision": posterior.prior_precision,
-                "tie": posterior.tie,
-                "log_evidence": posterior.log_evidence,
-            },
-            metrics=exam.grade(posterior, space.standardizer),
+            comparisons=belief.n_comparisons,
+            hyperparameters=fitting.hyperparameters(belief),
+            metrics=exam.grade(examined, found.standardizer),
             artifact=path,
             artifact_sha256=sha256,
         )
 
-    def _select(self, space: _Space, labels: Labels, posterior: Posterior, wanted: int) -> Batch:
-        found = space.candidates
-        pool = Pool.of(space.phi, found.pairs, prompt=found.prompt)
-        context = Context(
-            round=self.made.number,
-            labelled_prompts=np.unique(labels.prompt[~labels.holdout]),
-            pending=found.pairs[found.pending & ~found.holdout],
-        )
-        return compose_batch(
-            pool.with_eligible(~found.taken & ~found.holdout),
-            pool.with_eligible(~found.taken & found.holdout),
-            posterior,
-            context,
-            batch=wanted,
-            random_share=self.campaign.random_share,
-            holdout_share=self.campaign.holdout_share,
-            method=self.campaign.acquisition,
-            config=self.campaign.acquisition_config,
-            rng=self.rng,
-        )
-
-    def _plan(
-        self, space: _Space, batch: Batch, wanted: int
-    ) -> tuple[list[PlannedQuery], dict[str, Any]]:
-        found = space.candidates
+    def _plan(self, found: Space, chosen: Chosen) -> list[PlannedQuery]:
         planned = []
-        for choice in batch:
-            item = int(found.item[choice.pair])
-            pair = space.index.ids[found.pairs[choice.pair]]
+        for choice in chosen.choices:
+            item = int(found.candidates.item[choice.pair])
+            pair = found.index.ids[found.candidates.pairs[choice.pair]]
             planned.append(
                 PlannedQuery(
                     item_id=item if item >= 0 else None,
-                    prompt_id=int(found.prompt[choice.pair]),
+                    prompt_id=int(found.candidates.prompt[choice.pair]),
                     response_ids=(int(pair[0]), int(pair[1])),
                     arm=choice.arm,
-                    acquisition=self.campaign.acquisition if choice.arm == "policy" else "random",
+                    acquisition=choice.method,
                     score=choice.score,
                     propensity=choice.propensity,
                 )
             )
-        askable = ~found.taken
+        return planned
+
+    def _report(self, found: Space, chosen: Chosen, wanted: int) -> dict[str, Any]:
+        askable = ~found.candidates.taken
         if self.campaign.holdout_share == 0:
-            askable &= ~found.holdout
-        left = int(askable.sum()) - len(planned)
-        report = {
-            "pool": len(found.pairs),
-            "pool_left": left,
+            askable &= ~found.candidates.holdout
+        return {
+            "pool": len(found.candidates.pairs),
+            "pool_left": int(askable.sum()) - len(chosen.choices),
             "wanted": wanted,
-            "chosen": dict(Counter(choice.arm for choice in batch)),
+            "chosen": dict(Counter(choice.arm for choice in chosen.choices)),
             "seconds": self.seconds,
-            "encoder": space.encoder_key,
-            "notes": {key: str(value) for key, value in batch.info.items()},
+            "encoder": found.encoder_key,
+            "policy": chosen.report,
         }
-        return planned, report

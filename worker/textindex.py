@@ -6,51 +6,78 @@ feature store; responses that are not in it yet are found by their ids.
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
-from django.conf import settings
 from numpy.typing import NDArray
 
 from annotator.models import Response
 from learning import surface
 from learning.encoders import pair_text
 from learning.features import text_digest
+from worker import arrays
 
 CHUNK = 2000
 
 
 @dataclass(frozen=True)
-class TextIndex:
-    """Arrays over a campaign's responses, in the order of their ids.
+class Digests:
+    """Texts of a campaign by the ids of their rows.
 
     Attributes:
-        ids: Response ids, ascending, shape ``(m,)``.
+        ids: Ids, ascending, shape ``(m,)``.
         digests: Text digests for the feature store, shape ``(m, 16)``, uint8.
-        surface: Surface features, shape ``(m, s)``.
     """
 
+    noun: ClassVar[str] = "row"
     ids: NDArray[np.int64]
     digests: NDArray[np.uint8]
-    surface: NDArray[np.float32]
 
     def keys(self) -> list[bytes]:
         """Digests as the feature store wants them."""
         return [row.tobytes() for row in self.digests]
 
-    def rows(self, response_ids: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Row of each response id; -1 for ids that are not in the index."""
-        at = np.searchsorted(self.ids, response_ids)
-        at = np.minimum(at, max(len(self.ids) - 1, 0))
-        found = self.ids[at] == response_ids if len(self.ids) else np.zeros(len(at), bool)
-        return np.where(found, at, -1).astype(np.int64)
+    def rows(self, ids: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Row of each id; -1 for ids that are not here."""
+        return find(self.ids, ids)
+
+    def texts(self, rows: NDArray[np.int64]) -> list[str]:
+        """What is embedded for these rows, read from the database."""
+        raise NotImplementedError
+
+
+@dataclass(frozen=True)
+class TextIndex(Digests):
+    """Responses, and besides:
+
+    Attributes:
+        surface: Surface features, shape ``(m, s)``.
+    """
+
+    noun: ClassVar[str] = "response"
+    surface: NDArray[np.float32]
+
+    def texts(self, rows: NDArray[np.int64]) -> list[str]:
+        """See `Digests.texts`."""
+        found = {
+            pk: pair_text(prompt, response) for pk, prompt, response in read_texts(self.ids[rows])
+        }
+        return [found[pk] for pk in self.ids[rows].tolist()]
+
+
+def find(ids: NDArray[np.int64], wanted: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Place of each wanted id among ascending ids; -1 for those that are not there."""
+    if not len(ids):
+        return np.full(len(wanted), -1, np.int64)
+    at = np.minimum(np.searchsorted(ids, wanted), len(ids) - 1)
+    return np.where(ids[at] == wanted, at, -1).astype(np.int64)
 
 
 def _path(campaign_id: int) -> Path:
-    return Path(settings.VAR_DIR) / "index" / f"campaign-{campaign_id}.npz"
+    return arrays.path_of(f"campaign-{campaign_id}")
 
 
 def _empty() -> TextIndex:
@@ -63,11 +90,10 @@ def _empty() -> TextIndex:
 
 def _load(campaign_id: int) -> TextIndex:
     """The stored index; anything unreadable or of another feature set is built anew."""
-    try:
-        with np.load(_path(campaign_id), allow_pickle=False) as stored:
-            index = TextIndex(stored["ids"], stored["digests"], stored["surface"])
-    except (OSError, ValueError, KeyError):
+    stored = arrays.read(_path(campaign_id))
+    if not {"ids", "digests", "surface"} <= stored.keys():
         return _empty()
+    index = TextIndex(stored["ids"], stored["digests"], stored["surface"])
     fits = index.surface.shape == (len(index.ids), len(surface.NAMES))
     return index if fits else _empty()
 
@@ -110,8 +136,5 @@ def read_texts(ids: NDArray[np.int64]) -> Iterator[tuple[int, str | list[dict[st
 
 
 def _save(campaign_id: int, index: TextIndex) -> None:
-    path = _path(campaign_id)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    half = path.with_name(f".{path.stem}.{uuid.uuid4().hex}.npz")
-    np.savez(half, ids=index.ids, digests=index.digests, surface=index.surface)
-    half.replace(path)
+    kept: arrays.Arrays = {"ids": index.ids, "digests": index.digests}
+    arrays.save(_path(campaign_id), {**kept, "surface": index.surface})

@@ -14,39 +14,16 @@ from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from annotator.catalogue import acquisition_choices, acquisition_help
 from annotator.errors import ImportRejected, TiebreakError
 from annotator.models import Campaign, Guidelines, Membership
-from annotator.services import campaigns, rounds
+from annotator.services import campaigns, cards, rounds
 from annotator.services.imports import ImportOptions, import_items
 from annotator.services.uploads import check_upload
 
 from .base import ReadOnlyAdmin
+from .campaign_form import AFTER, CampaignForm, chosen, form_for, option_fieldsets
 
 State = Campaign.State
-
-
-class CampaignForm(forms.ModelForm):
-    """The campaign with the next version of its guidelines."""
-
-    acquisition = forms.ChoiceField(choices=acquisition_choices, help_text=acquisition_help())
-    guidelines_text = forms.CharField(
-        label="Guidelines",
-        widget=forms.Textarea(attrs={"rows": 14, "cols": 80}),
-        required=False,
-        help_text="Markdown. A change becomes a new version, which annotators read before they "
-        "go on.",
-    )
-
-    class Meta:
-        model = Campaign
-        exclude = ["state", "created_by"]  # the state changes by buttons
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        newest = self.instance.guidelines.first() if self.instance.pk else None
-        self.newest_text = newest.text if newest else ""
-        self.fields["guidelines_text"].initial = self.newest_text
 
 
 class ImportForm(forms.Form):
@@ -88,13 +65,12 @@ class CampaignAdmin(admin.ModelAdmin):
     fieldsets = [
         (None, {"fields": ["name", "slug", "description", "guidelines_text"]}),
         ("Questions", {"fields": ["form", "candidates", "overlap", "lease_minutes"]}),
+        (AFTER, {"fields": ["acquisition", "fall_back"]}),
+        ("The model", {"fields": ["head", "encoder"]}),
         (
-            "Choosing",
+            "Rounds",
             {
                 "fields": [
-                    "acquisition",
-                    "acquisition_config",
-                    "encoder",
                     "batch_size",
                     "labels_per_round",
                     "queue_low",
@@ -106,6 +82,26 @@ class CampaignAdmin(admin.ModelAdmin):
             },
         ),
     ]
+
+    def get_fieldsets(self, request: HttpRequest, obj: Campaign | None = None) -> list[Any]:
+        """With the chosen function's parameters; as stored for those who may only look."""
+        if obj is not None and not self.has_change_permission(request, obj):
+            stored = ("Parameters", {"fields": ["acquisition_config"]})
+            return [*self.fieldsets, stored]
+        parameters = option_fieldsets(chosen(request, obj))
+        return [
+            part
+            for fieldset in self.fieldsets
+            for part in (fieldset, *(parameters if fieldset[0] == AFTER else ()))
+        ]
+
+    def get_form(
+        self, request: HttpRequest, obj: Campaign | None = None, change: bool = False, **kwargs: Any
+    ) -> type[CampaignForm]:
+        """The form of the chosen function."""
+        return super().get_form(
+            request, obj, change, **{**kwargs, "form": form_for(chosen(request, obj))}
+        )
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Campaign]:
         """Only campaigns that this person steers."""
@@ -133,8 +129,7 @@ class CampaignAdmin(admin.ModelAdmin):
     ) -> None:
         """Store, make the creator the owner, publish changed guidelines."""
         if change:  # only what was changed here: a Pause pressed meanwhile must stand
-            fields = [name for name in form.changed_data if name != "guidelines_text"]
-            obj.save(update_fields=fields)
+            obj.save(update_fields=form.changed_columns)
         else:
             obj.created_by = request.user
             obj.save()
@@ -170,7 +165,7 @@ class CampaignAdmin(admin.ModelAdmin):
         return campaign
 
     def do_view(self, request: HttpRequest, pk: int, what: str) -> HttpResponse:
-        """Start, pause, resume, finish, or ask for a round. POST only: it changes things."""
+        """Start, pause, ask for a round or a card, ... POST only: it changes things."""
         campaign = self._fetch(request, pk)
         pages = {"progress": reverse("progress", args=[campaign.slug])}
         desk = reverse("admin:annotator_campaign_change", args=[pk])
@@ -258,7 +253,14 @@ def _retry(campaign: Campaign) -> str:
     return f"Round {newest.number} is tried again."
 
 
+def _card(campaign: Campaign) -> str:
+    if cards.request_card(campaign=campaign) is None:
+        return "The encoder is being measured already."
+    return "The encoder is measured by a worker; the card appears on the campaign's page."
+
+
 BUTTONS = {
+    "card": _card,
     "start": _start,
     "pause": _pause,
     "resume": _resume,

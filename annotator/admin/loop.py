@@ -5,9 +5,12 @@ from __future__ import annotations
 from django.contrib import admin, messages
 from django.db.models import QuerySet
 from django.http import HttpRequest
+from django.utils.html import format_html_join
+from django.utils.safestring import SafeString
 
+from annotator import wording
 from annotator.errors import TiebreakError
-from annotator.models import Job, ModelVersion, Query, Round, Slot
+from annotator.models import EncoderCard, Job, ModelVersion, Query, Round, Slot
 from annotator.services import jobs, rounds
 
 from .base import ReadOnlyAdmin
@@ -30,6 +33,23 @@ class RoundAdmin(ReadOnlyAdmin):
     list_display = ["campaign", "number", "words", "trigger", "annotations_seen", "created_at"]
     list_filter = [("campaign", admin.RelatedOnlyFieldListFilter), "state"]
     actions = ["retry"]
+    readonly_fields = ["in_words", "parameters"]
+    fields = [
+        *("campaign", "number", "state", "detail", "error", "trigger", "annotations_seen"),
+        *("finished_at", "in_words", "parameters", "report"),
+    ]
+
+    @admin.display(description="how questions were chosen")
+    def in_words(self, made: Round) -> SafeString:
+        """The report, in sentences."""
+        said = wording.sentences(made.report)
+        return format_html_join("", "<p>{}</p>", ((text,) for text in said)) or SafeString("–")
+
+    @admin.display(description="parameters and notes")
+    def parameters(self, made: Round) -> SafeString:
+        """Every option that was used, and what the function noted."""
+        pairs = {**wording.options(made.report), **wording.facts(made.report)}
+        return format_html_join("", "<div>{}: {}</div>", pairs.items()) or SafeString("–")
 
     @admin.action(description="Retry failed rounds", permissions=["view"])
     def retry(self, request: HttpRequest, queryset: QuerySet[Round]) -> None:
@@ -68,6 +88,15 @@ class ModelVersionAdmin(ReadOnlyAdmin):
     def tested(self, version: ModelVersion) -> int:
         """How many comparisons the figures rest on."""
         return int(version.metrics.get("n", 0))
+
+
+@admin.register(EncoderCard)
+class EncoderCardAdmin(ReadOnlyAdmin):
+    """What encoders could learn, card by card."""
+
+    list_display = ["campaign", "encoder_key", "labels", "learnable", "sentence", "created_at"]
+    list_filter = [("campaign", admin.RelatedOnlyFieldListFilter)]
+    list_select_related = ["campaign"]
 
 
 @admin.register(Slot)

@@ -4,7 +4,7 @@ from .annotation import Annotation
 from .campaign import Annotator, Campaign, Guidelines, Membership
 from .dataset import Snapshot
 from .job import Job
-from .learner import ModelVersion
+from .learner import EncoderCard, ModelVersion
 from .pool import Item, ItemResponse, Prompt, Response
 from .query import Assignment, Query, QueryResponse, Round, Slot
 
@@ -13,6 +13,7 @@ __all__ = [
     "Annotator",
     "Assignment",
     "Campaign",
+    "EncoderCard",
     "Guidelines",
     "Item",
     "ItemResponse",

@@ -9,7 +9,14 @@ from django.core.exceptions import ValidationError
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 
-from annotator.catalogue import names
+from annotator.catalogue import (
+    ACQUISITIONS,
+    AUTO_HEAD,
+    DEFAULT_ACQUISITION,
+    HEADS,
+    Refused,
+    normalised,
+)
 from annotator.querysets import CampaignQuerySet
 
 ENCODER = re.compile(r"default|minilm|hashed|hf:\S+")
@@ -45,9 +52,22 @@ class Campaign(models.Model):
         help_text="Which pairs may be asked.",
     )
     acquisition = models.CharField(
-        max_length=40, default="entropy", help_text="How the next questions are chosen."
+        max_length=40,
+        default=DEFAULT_ACQUISITION,
+        help_text="How the policy's share of the questions is chosen.",
     )
-    acquisition_config = models.JSONField(default=dict, blank=True)
+    acquisition_config = models.JSONField(
+        default=dict, blank=True, help_text="Options that differ from their defaults."
+    )
+    fall_back = models.BooleanField(
+        "fall back to random",
+        default=True,
+        help_text="Draw questions at random, one a prompt, for as long as the encoder card says "
+        "that this encoder has learnt nothing here.",
+    )
+    head = models.CharField(
+        max_length=40, default=AUTO_HEAD, help_text="What is trained on the features."
+    )
     encoder = models.CharField(
         max_length=200,
         default="default",
@@ -113,15 +133,25 @@ class Campaign(models.Model):
             raise ValidationError(
                 {"random_share": "random and holdout share leave less than 5 % to the policy"}
             )
-        if self.acquisition not in names():
-            known = ", ".join(names())
-            raise ValidationError({"acquisition": f"expected one of {known}"})
-        if self.acquisition_config != {}:
-            raise ValidationError(
-                {"acquisition_config": f"{self.acquisition!r} takes no parameters; expected {{}}"}
-            )
+        self._check_acquisition()
+        if self.head not in (AUTO_HEAD, *HEADS):
+            known = ", ".join((AUTO_HEAD, *HEADS))
+            raise ValidationError({"head": f"expected one of {known}"})
         if not ENCODER.fullmatch(self.encoder):
             raise ValidationError({"encoder": "expected default, minilm, hashed or hf:NAME"})
+
+    def _check_acquisition(self) -> None:
+        """Refuse what the function does not know; keep only options that differ from defaults."""
+        if self.acquisition not in ACQUISITIONS:
+            known = ", ".join(ACQUISITIONS)
+            raise ValidationError({"acquisition": f"expected one of {known}"})
+        if not isinstance(self.acquisition_config, dict):
+            said = f"expected options by name, got {self.acquisition_config!r}"
+            raise ValidationError({"acquisition_config": said})
+        try:
+            self.acquisition_config = normalised(self.acquisition, self.acquisition_config)
+        except Refused as refused:
+            raise ValidationError({"acquisition_config": str(refused)}) from refused
 
 
 class Guidelines(models.Model):

@@ -67,3 +67,8 @@ class Job(models.Model):
 
     def __str__(self) -> str:
         return f"job {self.pk} {self.kind}"
+
+    @property
+    def under_way(self) -> bool:
+        """Whether a worker still has to finish it."""
+        return self.state in (self.State.QUEUED, self.State.RUNNING)

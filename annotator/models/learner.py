@@ -1,4 +1,4 @@
-"""What the workers learnt: versions of the reward model."""
+"""What the workers learnt: versions of the reward model, and what an encoder is good for."""
 
 from __future__ import annotations
 
@@ -36,3 +36,34 @@ class ModelVersion(models.Model):
 
     def __str__(self) -> str:
         return f"{self.campaign} model {self.round.number} ({self.kind})"
+
+
+class EncoderCard(models.Model):
+    """What an encoder can learn here, measured by cross-validation on the training labels.
+
+    `figures` is what `learning.card` says; its sentence is for people, and `learnable` decides
+    whether the policy falls back to random.
+    """
+
+    campaign = models.ForeignKey(Campaign, on_delete=models.CASCADE, related_name="encoder_cards")
+    encoder_key = models.CharField(max_length=200)
+    labels = models.PositiveIntegerField(help_text="Training comparisons it was measured on.")
+    figures = models.JSONField(default=dict)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ["-created_at", "-id"]
+        indexes = [models.Index(fields=["campaign", "-created_at"], name="encoder_card_newest")]
+
+    def __str__(self) -> str:
+        return f"{self.campaign}: {self.sentence}"
+
+    @property
+    def sentence(self) -> str:
+        """The finding in plain words."""
+        return str(self.figures.get("sentence", ""))
+
+    @property
+    def learnable(self) -> bool | None:
+        """Whether there is something to learn with it; None while there is too little to tell."""
+        return bool(self.figures.get("learnable")) if self.figures.get("enough") else None

@@ -15,6 +15,7 @@ from annotator import dispatch
 from annotator.errors import ImportRejected, InvalidInput, RowProblem
 from annotator.models import Campaign, Item, ItemResponse, Prompt, Response
 from annotator.services import history
+from annotator.services.cards import request_card
 from annotator.services.files import numbered_lines
 from annotator.services.locks import lock_pool
 from annotator.services.native import NativeRow, parse_line
@@ -97,6 +98,8 @@ def import_items(
         if report.read == 0:
             raise InvalidInput("the file has no rows; expected one JSON object a line")
         dispatch.embed_wanted(campaign)
+        if report.annotations:  # before people are paid: say what the encoder can learn
+            request_card(campaign=campaign)
     return report
 
 

@@ -10,10 +10,11 @@ from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.views.decorators.http import require_GET, require_POST
 
-from annotator import selectors
+from annotator import selectors, wording
 from annotator.charts import Point, learning_curve
 from annotator.errors import Missing
-from annotator.models import Campaign
+from annotator.figures import figures
+from annotator.models import Campaign, EncoderCard, Round
 from annotator.services.exports import FORMATS, ExportOptions
 from annotator.services.snapshots import request_snapshot
 
@@ -63,18 +64,20 @@ def _readable(request: HttpRequest, slug: str) -> Campaign:
 def progress(request: HttpRequest, slug: str) -> HttpResponse:
     """Progress, learning curve, pace: true and readable."""
     campaign = _readable(request, slug)
-    figures = selectors.figures(campaign=campaign)
+    found = figures(campaign=campaign)
     status = selectors.loop_status(campaign_id=campaign.pk)
     wants_part = bool(request.headers.get("HX-Request"))
     template = "campaign/progress_part.html" if wants_part else "campaign/progress.html"
     context = {
         "campaign": campaign,
-        "f": figures,
+        "f": found,
         "may_answer": Campaign.objects.answered_by(request.user).filter(pk=campaign.pk).exists(),
         "formats": FORMATS,
         "status": status,
-        "accuracy": learning_curve(_series(figures.curve, "accuracy"), percent=True),
-        "log_loss": learning_curve(_series(figures.curve, "log_loss"), percent=False),
+        "accuracy": learning_curve(_series(found.curve, "accuracy"), percent=True),
+        "log_loss": learning_curve(_series(found.curve, "log_loss"), percent=False),
+        **_card(found.card),
+        **_choosing(found.chosen),
     }
     return render(request, template, context)
 
@@ -90,3 +93,22 @@ def _series(points: list[dict[str, Any]], figure: str) -> dict[str, list[Point]]
         if not line or line[-1].labels < point["labels"]:
             line.append(Point(point["labels"], found["value"], found["low"], found["high"]))
     return dict(series)
+
+
+def _card(card: EncoderCard | None) -> dict[str, Any]:
+    """The encoder card as a table and a curve."""
+    said = card.figures if card is not None else {}
+    points = [Point(p["labels"], p["accuracy"], None, None) for p in said.get("curve", [])]
+    chart = learning_curve({"accuracy": points}, percent=True) if points else None
+    return {"card_rows": wording.card_rows(said), "card_chart": chart}
+
+
+def _choosing(made: Round | None) -> dict[str, Any]:
+    """How the newest round chose, in words and in figures."""
+    report = made.report if made is not None else {}
+    return {
+        "policy": report.get("policy") or {},
+        "choosing": wording.sentences(report),
+        "choosing_facts": wording.facts(report),
+        "choosing_options": wording.options(report),
+    }

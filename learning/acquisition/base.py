@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +17,14 @@ from learning.data import Belief, Context, Pool, Selection
 @dataclass(frozen=True, slots=True)
 class NoConfig:
     """For functions without options."""
+
+
+MIN_COMPARISONS: Final = 16  # a function that looks at a model that has seen less chases noise
+
+
+def a_few(config: Any, belief: Belief) -> int:
+    """Return how many comparisons most functions wait for."""
+    return MIN_COMPARISONS
 
 
 class Select(Protocol):
@@ -53,6 +61,7 @@ class Method:
         select: The function.
         diagnostic: It is there to be compared with, not to label with.
         needs_model: It looks at the belief; otherwise it can choose before any answer.
+        patience: How many comparisons the belief must have seen, by options and belief.
         needs_prompts: It uses ``context.prompts`` where they are given.
         wrapped: The common options (screen, limit a prompt, ...) apply to it.
     """
@@ -63,6 +72,7 @@ class Method:
     select: Select
     diagnostic: bool = False
     needs_model: bool = True
+    patience: Callable[[Any, Belief], int] = a_few
     needs_prompts: bool = False
     wrapped: bool = True
 
@@ -114,11 +124,17 @@ def first_of_each(
     """
     if limit is None:
         return order[: max(batch, 0)]
-    by_group = np.argsort(group[order], kind="stable")
-    _, start, size = np.unique(group[order][by_group], return_index=True, return_counts=True)
-    nth = np.empty(len(order), dtype=np.int64)  # how many of its group come before it
-    nth[by_group] = np.arange(len(order)) - np.repeat(start, size)
+    nth = place_in_group(group[order])
     return order[nth < limit][: max(batch, 0)]
+
+
+def place_in_group(group: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return how many earlier entries have the same group; shape as given, ``(n,)``."""
+    by_group = np.argsort(group, kind="stable")
+    _, start, size = np.unique(group[by_group], return_index=True, return_counts=True)
+    nth = np.empty(len(group), dtype=np.int64)
+    nth[by_group] = np.arange(len(group)) - np.repeat(start, size)
+    return nth
 
 
 def margins(pool: Pool, belief: Belief) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

@@ -97,6 +97,18 @@ class Recipe:
         """Return every option that was used, defaults included."""
         return {**(asdict(self.common) if self.method.wrapped else {}), **asdict(self.own)}
 
+    def waits(self, belief: Belief) -> str | None:
+        """Return why the function cannot choose yet, in words; ``None`` when it can."""
+        if not self.method.needs_model:
+            return None
+        wanted = self.method.patience(self.own, belief)
+        if belief.n_comparisons < wanted:
+            return (
+                f"{self.method.name} waits for {wanted} comparisons, the head has seen "
+                f"{belief.n_comparisons}"
+            )
+        return None
+
     def select(
         self,
         pool: Pool,
@@ -157,7 +169,7 @@ def with_pending(pool: Pool, belief: Belief, pairs: NDArray[np.int64]) -> Belief
         return belief
     mu, z = belief.whiten(pool.features, pairs, dtype=np.float64)
     s2 = np.square(z).sum(axis=1)
-    return belief.condition(z, kappa_weight(mu, s2))
+    return belief.condition(z, kappa_weight(mu.astype(np.float64), s2))
 
 
 def screen(pool: Pool, deviations: float) -> tuple[Pool, int]:

@@ -175,7 +175,7 @@ def blocks(n: int, size: int = BLOCK) -> Iterator[slice]:
 
 def row_squares(z: Floats) -> NDArray[np.float64]:
     """Return the squared norm of each row, ``(n,)``, within 1e-6 of it in single precision."""
-    return np.vecdot(z, z).astype(np.float64)
+    return np.asarray(np.vecdot(z, z), dtype=np.float64)
 
 
 def working_dtype(features: Floats, dtype: Any = None) -> Any:

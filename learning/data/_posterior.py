@@ -8,12 +8,20 @@ from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.linalg.blas import dtrmm, strmm
 
 from learning import _checks
 from learning.data._belief import Belief, Floats, shrink, working_dtype
 from learning.errors import ShapeError
 
-_SCALARS = ("prior_precision", "tie", "strength_slope", "log_evidence", "n_comparisons")
+_SCALARS = (
+    "prior_precision",
+    "item_precision",
+    "tie",
+    "strength_slope",
+    "log_evidence",
+    "n_comparisons",
+)
 
 
 def _nobody() -> NDArray[np.int64]:
@@ -28,16 +36,19 @@ class Posterior(Belief):
         theta: Posterior mean, shape ``(d + k,)``: weights of the ``d`` features, then the
             effects of the ``k`` responses in ``items``.
         factor: ``L`` with covariance ``L L^T``, shape ``(d + k, rank)``. Any such factor will
-            do.
+            do; multiplying with an upper triangular one takes half the time.
         prior_precision: The precision ``lambda`` of the feature weights, positive.
         items: Rows of the feature matrix that have an effect of their own, ascending, shape
             ``(k,)``; all others have the effect 0. Empty for a head without item effects.
+        item_precision: The precision ``lambda_b`` of the effects, positive.
     """
 
     theta: NDArray[np.float64]
     factor: NDArray[np.float64]
     prior_precision: float
     items: NDArray[np.int64] = field(default_factory=_nobody, kw_only=True)
+    item_precision: float = field(default=1.0, kw_only=True)
+    _triangular: bool = field(init=False, repr=False, default=False)
 
     def __post_init__(self) -> None:
         theta = _checks.matrix(np.atleast_2d(np.asarray(self.theta)), "theta")
@@ -46,14 +57,16 @@ class Posterior(Belief):
         factor = _checks.matrix(self.factor, "factor")
         if len(factor) != theta.shape[1]:
             raise ShapeError(f"factor must be ({theta.shape[1]}, rank), got {factor.shape}")
-        if not self.prior_precision > 0 or not self.tie >= 0:
-            raise ShapeError("prior_precision must be positive and tie at least 0")
+        if not (self.prior_precision > 0 and self.item_precision > 0 and self.tie >= 0):
+            raise ShapeError("precisions must be positive and tie at least 0")
         items = _checks.vector(self.items, "items", np.int64)
         if len(items) > theta.shape[1] or (np.diff(items) <= 0).any() or (items < 0).any():
             raise ShapeError("items must be distinct rows in ascending order, one weight each")
         object.__setattr__(self, "theta", _checks.frozen(theta[0].astype(np.float64)))
         object.__setattr__(self, "factor", _checks.frozen(factor.astype(np.float64)))
         object.__setattr__(self, "items", items)
+        square = factor.shape[0] == factor.shape[1] and not len(items)
+        object.__setattr__(self, "_triangular", square and not np.tril(factor, -1).any())
 
     @property
     def dim(self) -> int:
@@ -103,6 +116,20 @@ class Posterior(Belief):
         x -= features[pairs[:, 1]]
         return self._project(x, self._effects(pairs[:, 0]), self._effects(pairs[:, 1]))
 
+    def difference(self, features: Floats, pair: NDArray[np.int64]) -> NDArray[np.float64]:
+        """Return ``x`` with margin ``x . theta`` for one pair ``(2,)`` of rows; shape ``(dim,)``.
+
+        What the online update takes: the differences of features and of effects.
+        """
+        self.check_width(features)
+        left, right = pair
+        x = np.zeros(self.dim)
+        x[: self.width] = features[left].astype(np.float64) - features[right]
+        for sign, at in zip((1.0, -1.0), self._effects(np.asarray(pair)), strict=True):
+            if at >= 0:
+                x[self.width + at] += sign
+        return x
+
     def condition(self, z: Floats, weight: NDArray[np.float64]) -> Self:
         """See :meth:`Belief.condition`."""
         return replace(self, factor=self.factor @ shrink(z, weight))
@@ -144,7 +171,12 @@ class Posterior(Belief):
         second, -1 for none); weights are rounded to the dtype of ``x``."""
         theta = self.theta.astype(x.dtype, copy=False)
         factor = self.factor.astype(x.dtype, copy=False)
-        reward, spread = x @ theta[: self.width], x @ factor[: self.width]
+        reward = x @ theta[: self.width]
+        if self._triangular and len(x) > 1:
+            # (x L)^T = L^T x^T: the transposes are in the order that BLAS wants, no copies.
+            product = dtrmm if x.dtype == np.float64 else strmm
+            return reward, product(1.0, factor.T, x.T, lower=1).T
+        spread = x @ factor[: self.width]
         if len(self.items):
             for sign, place in zip((1, -1), places, strict=False):
                 with_effect = np.flatnonzero(place >= 0)

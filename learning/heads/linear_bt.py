@@ -15,14 +15,12 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit
 
-from learning._checks import matrix, within
-from learning.data import Comparisons, Posterior
+from learning._checks import matrix
+from learning.data import Belief, Comparisons, Posterior
 from learning.errors import ShapeError
-from learning.heads._laplace import Fit, Problem, maximise
-from learning.heads._likelihood import AnswerModel
-
-PRIOR_MARGIN_VARIANCE = 4.0  # logits^2 of a typical pair before any answer: about e^2 to 1
-_START_TIE = 0.1
+from learning.heads import _shared as shared
+from learning.heads._dense import Dense
+from learning.heads._laplace import Guess, Hyper
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +41,8 @@ class LinearBT:
         comparisons: Comparisons,
         *,
         prior_precision: float | None = None,
-        start: Posterior | None = None,
+        start: Belief | None = None,
+        recurring: NDArray[np.int64] | None = None,
     ) -> Posterior:
         """Return the Laplace posterior; the prior where there are no comparisons.
 
@@ -56,86 +55,39 @@ class LinearBT:
             features: One row a response, shape ``(m, d)``; about unit scale.
             comparisons: Judgements whose rows point into ``features``.
             prior_precision: Fix ``lambda`` (positive).
-            start: An earlier posterior of the same width to start from.
+            start: An earlier belief of the same width; one of another kind is not used.
+            recurring: Not used: no response has an effect of its own.
 
         Raises:
             ShapeError: rows out of range, widths that differ, NaN features, or ties although
                 ``tie`` is fixed at 0.
         """
         features = matrix(features, "features")
-        self._check(features, comparisons, prior_precision, start)
+        shared.check(
+            features, comparisons, tie=self.tie, start=start, prior_precision=prior_precision
+        )
         if not len(comparisons):
             return self._prior(features, prior_precision)
-        rows = np.concatenate([comparisons.left, comparisons.right])
-        left, right = np.split(features[rows].astype(np.float64), 2)
-        X = left - right  # (n, d)
-        if len(X) >= X.shape[1]:
-            return self._solve(X, comparisons, prior_precision, start)
-        return self._solve_in_span(X, comparisons, prior_precision, start)
-
-    def _solve(
-        self,
-        X: NDArray[np.float64],
-        data: Comparisons,
-        prior_precision: float | None,
-        start: Posterior | None,
-    ) -> Posterior:
-        centre = _typical_precision(np.square(X).sum(axis=1).mean())
-        problem = Problem(
-            X, data, prior_centre=centre, fixed_prior=prior_precision, fixed_tie=self.tie
-        )
-        return _posterior(maximise(problem, _first_guess(X.shape[1], centre, start)), len(data))
-
-    def _solve_in_span(
-        self,
-        X: NDArray[np.float64],
-        data: Comparisons,
-        prior_precision: float | None,
-        start: Posterior | None,
-    ) -> Posterior:
-        """Rotate so that ``theta`` has ``n`` coordinates in the span of ``X`` and no others.
-
-        With ``X^T = Q R``, the posterior outside the span is the prior, and
-        ``L = Q L_span Q^T + (I - Q Q^T) / sqrt(lambda)`` is a factor of the whole covariance.
-        """
-        Q, R = np.linalg.qr(X.T)  # (d, n), (n, n)
-        centre = _typical_precision(np.square(X).sum(axis=1).mean())
-        problem = Problem(
-            R.T, data, prior_centre=centre, fixed_prior=prior_precision, fixed_tie=self.tie
-        )
-        guess = _first_guess(X.shape[1], centre, start)
-        guess = Fit(Q.T @ guess.theta, guess.factor, guess.prior, guess.model, guess.evidence)
-        fit = maximise(problem, guess)
-        outside = 1.0 / np.sqrt(fit.prior)
-        factor = Q @ (fit.factor - outside * np.eye(len(R))) @ Q.T
-        factor[np.diag_indices_from(factor)] += outside
-        return _posterior(Fit(Q @ fit.theta, factor, fit.prior, fit.model, fit.evidence), len(data))
+        X = shared.differences(features, comparisons)
+        centre = shared.typical_precision(np.square(X).sum(axis=1).mean())
+        earlier = start if isinstance(start, Posterior) else None
+        model = shared.first_model(earlier, self.tie)
+        guess = Guess(np.zeros(X.shape[1]), (centre,), model)
+        if earlier is not None:
+            guess = Guess(earlier.theta[: X.shape[1]], (earlier.prior_precision,), model)
+        hyper = Hyper((centre,), (prior_precision,))
+        found = shared.solve(Dense, X, comparisons, guess, hyper=hyper, tie=self.tie)
+        (precision,) = found.pop("prior")
+        return Posterior(**found, prior_precision=precision)
 
     def _prior(
         self, features: NDArray[np.floating[Any]], prior_precision: float | None
     ) -> Posterior:
         dim = features.shape[1]
-        spread = 2.0 * features.var(axis=0, dtype=np.float64).sum() if len(features) else 0.0
-        precision = prior_precision or _typical_precision(spread)
-        model = AnswerModel(tie=_START_TIE if self.tie is None else self.tie)
+        precision = prior_precision or shared.prior_centre(features)
+        model = shared.answers(shared.first_model(None, self.tie))
         factor = np.eye(dim) / np.sqrt(precision)
-        return _posterior(Fit(np.zeros(dim), factor, precision, model, 0.0), 0)
-
-    def _check(
-        self,
-        features: NDArray[np.floating[Any]],
-        data: Comparisons,
-        prior_precision: float | None,
-        start: Posterior | None,
-    ) -> None:
-        within(data.left, "left", rows=len(features))
-        within(data.right, "right", rows=len(features))
-        if start is not None and start.dim != features.shape[1]:
-            raise ShapeError(f"start has {start.dim} weights, features {features.shape[1]}")
-        if prior_precision is not None and not 0 < prior_precision < np.inf:
-            raise ShapeError(f"prior_precision must be positive, got {prior_precision}")
-        if self.tie is not None and self.tie <= 0 and not data.decisive.all():
-            raise ShapeError("there are ties, but tie is fixed at 0, where ties are impossible")
+        return Posterior(np.zeros(dim), factor, precision, **model)
 
 
 def update(posterior: Posterior, x: NDArray[np.float64], outcome: int) -> Posterior:
@@ -168,28 +120,4 @@ def update(posterior: Posterior, x: NDArray[np.float64], outcome: int) -> Poster
         theta=posterior.theta + u * ((outcome + 1) / 2 - p) / inflation,
         factor=posterior.factor - shrink * np.outer(u, z),
         n_comparisons=posterior.n_comparisons + 1,
-    )
-
-
-def _typical_precision(mean_square: float) -> float:
-    return float(mean_square) / PRIOR_MARGIN_VARIANCE if mean_square > 0 else 1.0
-
-
-def _first_guess(dim: int, centre: float, start: Posterior | None) -> Fit:
-    if start is None:
-        return Fit(np.zeros(dim), np.empty((0, 0)), centre, AnswerModel(tie=_START_TIE), 0.0)
-    model = AnswerModel(max(start.tie, 1e-6), start.strength_slope, start.strength_cuts)
-    return Fit(start.theta.copy(), start.factor, start.prior_precision, model, 0.0)
-
-
-def _posterior(fit: Fit, n: int) -> Posterior:
-    return Posterior(
-        theta=fit.theta,
-        factor=fit.factor,
-        prior_precision=fit.prior,
-        tie=fit.model.tie,
-        strength_slope=fit.model.slope,
-        strength_cuts=fit.model.cuts,
-        log_evidence=fit.evidence,
-        n_comparisons=n,
     )

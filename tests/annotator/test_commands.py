@@ -12,7 +12,8 @@ import pytest
 from django.contrib.auth.models import User
 from django.core.management import CommandError, call_command
 
-from annotator.models import Campaign, Item, Query, Round
+from annotator.catalogue import DEFAULT_ACQUISITION
+from annotator.models import Campaign, Item, Job, Query, Round
 from tests.annotator.acts import answer, lease
 from tests.campaigns import item, lines
 
@@ -36,7 +37,8 @@ def file(tmp_path: Path) -> Path:
 def test_import_creates_the_campaign_when_asked(file: Path) -> None:
     assert "2 new items" in run("import_items", "sea", file, "--create")
     assert "2 known already" in run("import_items", "sea", file)
-    assert Campaign.objects.get().slug == "sea"
+    made = Campaign.objects.get()
+    assert (made.slug, made.acquisition, made.head) == ("sea", DEFAULT_ACQUISITION, "auto")
 
 
 def test_an_unknown_campaign_is_named_with_those_that_are_known(
@@ -97,6 +99,8 @@ def test_the_demo_is_seeded_once(settings: Any, tmp_path: Path) -> None:
     stored = (tmp_path / "demo.json").read_text()
     campaign = Campaign.objects.get()
     assert (campaign.state, Item.objects.count(), Round.objects.count()) == ("running", 450, 1)
+    assert campaign.acquisition == DEFAULT_ACQUISITION
+    assert Job.objects.filter(kind="card").exists()  # it came with answers
     assert Query.objects.filter(arm="imported").count() == 112
     run("seed_demo")
     assert (tmp_path / "demo.json").read_text() == stored

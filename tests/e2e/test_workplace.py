@@ -8,7 +8,7 @@ import pytest
 from django.contrib.auth.models import User
 from django.contrib.sessions.models import Session
 
-from annotator.models import Annotation, Campaign, Response, Round, Snapshot
+from annotator.models import Annotation, Campaign, EncoderCard, Response, Round, Snapshot
 from annotator.services.rounds import fail_round
 from tests.campaigns import ask, make_campaign
 from tests.e2e.test_whole_path import press, question, sign_in
@@ -119,7 +119,12 @@ def test_the_researchers_page_does_not_scroll_sideways(
         for n in range(1, 9)
         for kind in ("all", "random")
     ]
-    Round.objects.filter(campaign=campaign).update(report={"curve": curve, "pool_left": 0})
+    policy = {"name": "a" * 40, "instead_of": "b" * 40, "options": {"c" * 30: "d" * 60}}
+    report = {"curve": curve, "pool_left": 0, "policy": policy, "wanted": 9}
+    Round.objects.filter(campaign=campaign).update(report=report)
+    points = [{"labels": 10 * n, "accuracy": 0.5, "log_loss": 0.7} for n in range(1, 5)]
+    said = {"sentence": "e" * 200, "curve": points, "accuracy": 0.5, "log_loss": 0.7}
+    EncoderCard.objects.create(campaign=campaign, encoder_key="k", labels=9, figures=said)
     failed = Round.objects.create(campaign=campaign, number=2, trigger="x" * 150)
     fail_round(round_id=failed.pk, error="the encoder " + "y" * 300)
     Snapshot.objects.create(campaign=campaign, format="native", state="failed", error="z" * 200)
@@ -127,4 +132,5 @@ def test_the_researchers_page_does_not_scroll_sideways(
     page.goto(f"{live_server.url}/c/{campaign.slug}/progress/")
     sign_in(page, "ruth")
     page.wait_for_selector("#exports")
+    page.evaluate("document.querySelectorAll('details').forEach(d => { d.open = true })")
     assert page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 from learning import acquisition
-from learning.acquisition.base import Method
 from learning.data import Context, Pool, Posterior
 from learning.errors import ConfigError
 
@@ -40,6 +39,16 @@ def test_swapping_sides_changes_nothing(method, pool, fitted):
     np.testing.assert_allclose(here.gain, there.gain, atol=1e-9)
 
 
+def test_the_order_of_the_pool_is_of_no_consequence(method, pool, fitted):
+    order = np.random.default_rng(3).permutation(len(pool))
+    shuffled = Pool(pool.features, pool.pairs[order], pool.prompt[order], pool.eligible[order])
+    here, again = choose(method, pool, fitted, seed=0), choose(method, pool, fitted, seed=1)
+    if here.indices.tolist() != again.indices.tolist():
+        pytest.skip("it draws: another order means other numbers")
+    there = choose(method, shuffled, fitted)
+    assert order[there.indices].tolist() == here.indices.tolist()
+
+
 def test_the_generator_decides_everything(method, pool, fitted):
     here, again = choose(method, pool, fitted, seed=3), choose(method, pool, fitted, seed=3)
     assert here.indices.tolist() == again.indices.tolist()
@@ -48,6 +57,15 @@ def test_the_generator_decides_everything(method, pool, fitted):
 def test_a_batch_larger_than_the_pool_is_the_pool(method, pool, fitted):
     found = choose(method, pool, fitted, 10_000)
     assert sorted(found.indices.tolist()) == pool.candidates.tolist()
+
+
+@pytest.mark.parametrize("limit", [1, 2])
+def test_no_more_of_a_prompt_than_the_limit(method, pool, fitted, limit):
+    rng, config = np.random.default_rng(0), method.parse_config()
+    context = Context(per_prompt=limit)
+    found = method.select(pool, fitted, context, 10_000, rng=rng, config=config)
+    if method.name != "random":  # the control is a simple random sample, whatever the limit
+        assert np.bincount(pool.prompt[found.indices]).max() <= limit
 
 
 @pytest.mark.parametrize("batch", [0, 5])

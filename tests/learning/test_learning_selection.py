@@ -85,12 +85,30 @@ def test_the_same_generator_gives_the_same_batch(compose):
 
 @pytest.mark.parametrize(
     ("posterior", "reason"),
-    [(None, "no head"), (Posterior(np.zeros(32), np.eye(32), 1.0, n_comparisons=15), "seen 15")],
+    [
+        (Posterior(np.zeros(32), np.eye(32), 1.0), "waits for 16 comparisons, the head has seen 0"),
+        (Posterior(np.zeros(32), np.eye(32), 1.0, n_comparisons=15), "the head has seen 15"),
+    ],
 )
-def test_without_a_usable_head_the_policy_draws_at_random_and_says_so(compose, posterior, reason):
+def test_without_a_usable_head_the_policy_draws_at_random_and_says_so(
+    compose, posterior, reason, pool
+):
     batch = compose(posterior=posterior)
-    assert arms(batch) == {"random": 18, "holdout": 2}
+    assert arms(batch) == arms(compose())
     assert reason in batch.info["fallback"]
+    assert batch.info["method"] == "random_unique"
+    drawn = [choice for choice in batch if choice.arm == "policy"]
+    assert {choice.method for choice in drawn} == {"random_unique"}
+    assert len({int(pool.prompt[choice.pair]) for choice in drawn}) == len(drawn)
+
+
+def test_dopt_waits_until_there_are_as_many_comparisons_as_features(compose):
+    def method(seen, **config):
+        belief = Posterior(np.zeros(32), np.eye(32), 1.0, n_comparisons=seen)
+        return compose(posterior=belief, method="dopt", config=config).info["method"]
+
+    assert [method(31), method(32)] == ["random_unique", "dopt"]
+    assert [method(19, after=20), method(20, after=20)] == ["random_unique", "dopt"]
 
 
 def test_an_exhausted_holdout_leaves_its_share_to_the_others(compose, holdout):

@@ -36,7 +36,10 @@ def test_the_first_round_publishes_a_full_batch_with_arms_and_propensities(
     made = Round.objects.get()
     assert made.words == "published 12 questions"
     arms = Query.objects.values_list("arm", flat=True)
-    assert sorted(arms) == ["holdout"] * 3 + ["random"] * 9  # too few labels for a policy yet
+    assert sorted(arms) == ["holdout"] * 3 + ["policy"] * 6 + ["random"] * 3
+    # Too few labels for a policy that looks at a model: one question a prompt is drawn instead.
+    by_policy = Query.objects.filter(arm="policy").values_list("acquisition", flat=True)
+    assert set(by_policy) == {"random_unique"}
     for query in Query.objects.select_related("prompt"):
         assert (query.arm == "holdout") == query.prompt.is_holdout
         assert 0 < query.propensity <= 1

@@ -25,7 +25,7 @@ from learning.features import Standardizer
 from tests.annotator.acts import answer, lease
 from tests.campaigns import item, join, load
 from tests.worker.loops import FIELDS, prefer_longer, rich, work
-from worker import artifacts, child, curve, jobs
+from worker import artifacts, beliefs, child, jobs
 from worker.schedule import sweep
 
 pytestmark = pytest.mark.django_db
@@ -142,7 +142,9 @@ def test_a_model_of_another_width_is_left_out_of_the_curve(running: Campaign, ad
     version = ModelVersion.objects.get(kind="all")
     narrow = Standardizer.fit(np.eye(4, 3), None, np.array([[0, 1], [2, 3]]))
     prior = heads.get("linear_bt").fit(np.eye(4, 3), Comparisons.none())
-    path, sha256 = artifacts.write(name="narrow", arrays=curve.stored_arrays(prior, narrow))
+    path, sha256 = artifacts.write(
+        name="narrow", arrays=beliefs.stored_arrays(prior, narrow, np.arange(4))
+    )
     ModelVersion.objects.filter(pk=version.pk).update(artifact=path, artifact_sha256=sha256)
     prefer_longer(running, ada)
     rounds.request_round_if_due(campaign=running)

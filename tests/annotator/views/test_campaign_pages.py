@@ -9,7 +9,7 @@ from django.contrib.auth.models import User
 from django.test import Client
 
 from annotator.charts import Point, learning_curve
-from annotator.models import Campaign, Round
+from annotator.models import Campaign, EncoderCard, Round
 from annotator.services.campaigns import add_member
 from annotator.templatetags.tiebreak import percent
 from tests.annotator.acts import answer, lease
@@ -104,6 +104,8 @@ def test_the_page_costs_the_same_however_much_there_is(
 ) -> None:
     for _ in range(rounds):
         learnt(campaign, labels=[20 * (n + 1) for n in range(rounds)], accuracy=[0.6] * rounds)
+        figures = {"sentence": "Something.", "accuracy": 0.6, "curve": [], "enough": True}
+        EncoderCard.objects.create(campaign=campaign, encoder_key="k", labels=9, figures=figures)
     with django_assert_max_num_queries(18):
         as_ruth.get(f"/c/{campaign.slug}/progress/")
 

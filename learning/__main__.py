@@ -1,0 +1,69 @@
+"""`python -m learning`: the library's commands. Each is loaded only when it is called."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from learning.errors import LearningError
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; 0 for success, 1 for runs that failed, 2 for what cannot be done."""
+    parser = argparse.ArgumentParser(prog="python -m learning", description=__doc__)
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    for name, (add, help_text) in _COMMANDS.items():
+        command = commands.add_parser(name, help=help_text, description=help_text)
+        if given[:1] == [name]:  # the others' options would load what they are made of
+            add(command)
+    options = parser.parse_args(given)
+    try:
+        return int(options.run(options))
+    except LearningError as error:
+        sys.stderr.write(f"{error}\n")
+        return 2
+
+
+def _replay(parser: argparse.ArgumentParser) -> None:
+    from learning.replay import command
+
+    command.add_arguments(parser)
+    parser.set_defaults(run=command.run)
+
+
+def _encoder_card(parser: argparse.ArgumentParser) -> None:
+    from learning.card import command
+
+    command.add_arguments(parser)
+    parser.set_defaults(run=command.run)
+
+
+def _catalogue(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--out", type=Path, metavar="FILE", help="write it here")
+    parser.set_defaults(run=_print_catalogue)
+
+
+def _print_catalogue(options: argparse.Namespace) -> int:
+    from learning.catalogue import catalogue
+
+    text = json.dumps(catalogue(), indent=1, sort_keys=True, ensure_ascii=False) + "\n"
+    if options.out is None:
+        sys.stdout.write(text)
+    else:
+        options.out.write_text(text, encoding="utf-8")
+    return 0
+
+
+_COMMANDS = {
+    "replay": (_replay, "label annotated files again, as if now, with several functions"),
+    "encoder-card": (_encoder_card, "say what an encoder can learn from the answers of a file"),
+    "catalogue": (_catalogue, "print acquisition functions and heads with their options"),
+}
+
+
+if __name__ == "__main__":
+    sys.exit(main())

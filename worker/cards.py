@@ -1,0 +1,85 @@
+"""Measuring what a campaign's encoder can learn from the answers that are there.
+
+With the head that the campaign uses: tested on prompts that it has not seen, or, where responses
+recur and have effects of their own, on pairs that it has not seen.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
+
+from annotator.models import Campaign, Item
+from annotator.services.cards import record_card
+from learning import heads
+from learning.card import encoder_card
+from learning.data import Comparisons
+from worker import fitting, space, store
+from worker.jobs import RunningJob
+from worker.store import Ints, Labels
+
+SMALL = 1024  # features
+KNOWS_RESPONSES = {"item_bt"}  # what it learnt of a response helps with its other pairs
+
+
+def run(job: RunningJob) -> None:
+    """Cross-validate on the training side and store the card."""
+    campaign = Campaign.objects.get(pk=job.arguments["campaign"])
+    found = space.load(campaign, progress=lambda done, n: job.progress(done, n, "embedding"))
+    labels = store.labels(campaign, found.index)
+    training = trainable(campaign, labels)
+    comparisons = labels.comparisons.subset(training)
+    job.progress(0, 0, f"measuring on {len(comparisons)} answers")
+    name = fitting.head_name(campaign, found)
+    units = groups(campaign, labels.prompt[training])
+    if name in KNOWS_RESPONSES:
+        units = pair_numbers(comparisons)
+    # Of small matrices' threads most wait for each other.
+    with threadpool_limits(1 if found.phi.shape[1] <= SMALL else None):
+        card = encoder_card(
+            found.embedded,
+            found.index.surface,
+            comparisons,
+            units,
+            rng=np.random.default_rng(campaign.seed),
+            head=heads.get(name),
+        )
+    tested = "pair" if name in KNOWS_RESPONSES else "prompt"
+    with job.fence():
+        record_card(
+            campaign=campaign,
+            encoder_key=found.encoder_key,
+            labels=len(comparisons),
+            figures={**card.to_json(), "head": name, "tested": tested},
+        )
+
+
+def pair_numbers(comparisons: Comparisons) -> Ints:
+    """A number for each compared pair, the same for all answers about it."""
+    pairs = np.sort(comparisons.pairs, axis=1)
+    return np.unique(pairs, axis=0, return_inverse=True)[1].reshape(-1)
+
+
+def trainable(campaign: Campaign, labels: Labels) -> NDArray[np.bool_]:
+    """Which labels may be looked at: not those of prompts that are, or will be, held out.
+
+    Before the start nothing is reserved yet, but the lots are drawn: what they will reserve is
+    left alone already.
+    """
+    allowed = ~labels.holdout
+    if campaign.started_at is None:
+        drawn = campaign.prompts.filter(lot__lt=campaign.holdout_prompts)
+        reserved = np.fromiter(drawn.values_list("pk", flat=True), np.int64)
+        allowed &= ~np.isin(labels.prompt, reserved)
+    return allowed
+
+
+def groups(campaign: Campaign, prompts: Ints) -> Ints:
+    """What must not be torn apart: prompts, joined where an import put them into one group."""
+    named = Item.objects.filter(campaign=campaign, prompt_id__in=np.unique(prompts).tolist())
+    first: dict[str, int] = {}
+    group: dict[int, int] = {}
+    for prompt, name in named.exclude(group="").order_by("pk").values_list("prompt_id", "group"):
+        group.setdefault(prompt, first.setdefault(name, prompt))
+    return np.array([group.get(prompt, prompt) for prompt in prompts.tolist()], np.int64)

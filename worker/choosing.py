@@ -1,0 +1,183 @@
+"""The choice of a round's questions: the policy in force, what it is told, what is reported."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+
+from annotator.models import Campaign, EncoderCard
+from learning import answering
+from learning.acquisition import Recipe
+from learning.answering import Answering, pair_features
+from learning.data import Belief, Context, Pool, Prompts
+from learning.selection import FALLBACK, Batch, Choice, compose_batch
+from worker import embedding, memory, promptindex
+from worker.embedding import Progress
+from worker.events import events
+from worker.space import Space
+from worker.store import Ints, Labels
+
+
+@dataclass(frozen=True)
+class Policy:
+    """The function in force with its options.
+
+    Attributes:
+        name: Of the function.
+        config: Options that differ from their defaults.
+        card: The card that made the campaign fall back, if one did.
+    """
+
+    name: str
+    config: Mapping[str, Any] = field(default_factory=dict)
+    card: EncoderCard | None = None
+
+    @classmethod
+    def of(cls, campaign: Campaign, encoder_key: str) -> Policy:
+        """What the campaign asks for, unless its newest card says that nothing can be learnt."""
+        card = newest_card(campaign, encoder_key)
+        if campaign.fall_back and card is not None and card.learnable is False:
+            return cls(FALLBACK, card=card)
+        return cls(campaign.acquisition, campaign.acquisition_config)
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """A batch whose pairs are numbered among all candidates, with what to report."""
+
+    choices: tuple[Choice, ...]
+    policy: Policy
+    report: dict[str, Any]
+
+
+def newest_card(campaign: Campaign, encoder_key: str) -> EncoderCard | None:
+    """The newest card of this encoder."""
+    return campaign.encoder_cards.filter(encoder_key=encoder_key).first()
+
+
+def choose(
+    campaign: Campaign,
+    space: Space,
+    labels: Labels,
+    belief: Belief,
+    *,
+    wanted: int,
+    number: int,
+    rng: np.random.Generator,
+    progress: Progress,
+) -> Chosen:
+    """Compose the batch of round `number`."""
+    policy = Policy.of(campaign, space.encoder_key)
+    recipe = Recipe.of(policy.name, policy.config)
+    ready = recipe.waits(belief) is None
+    paying = costs(campaign, space) if ready and recipe.common.per_minute else None
+    found = space.candidates
+    train, held = np.flatnonzero(~found.holdout), np.flatnonzero(found.holdout)
+    context = Context(
+        round=number,
+        labelled_prompts=labelled_prompts(labels),
+        pending=found.pairs[found.pending & ~found.holdout],
+    )
+    if ready and recipe.method.needs_prompts:
+        ids = np.union1d(found.prompt[train], context.labelled_prompts)
+        context = replace(context, prompts=prompts(campaign, ids, progress))
+    with memory.kept(campaign.pk) as remembered:
+        batch = compose_batch(
+            pool_of(space, train, paying),
+            pool_of(space, held) if len(held) else None,
+            belief,
+            replace(context, memory=remembered),
+            batch=wanted,
+            random_share=campaign.random_share,
+            holdout_share=campaign.holdout_share,
+            method=policy.name,
+            config=policy.config,
+            rng=rng,
+        )
+    told = report(campaign, policy, recipe, batch, paying)
+    told["most_of_one_prompt"] = most_of_one(batch, found.prompt[train])
+    return Chosen(renumbered(batch, train, held), policy, told)
+
+
+def pool_of(space: Space, rows: Ints, paying: Answering | None = None) -> Pool:
+    """The pool of some candidates; what was asked is in it and not eligible."""
+    found = space.candidates
+    pairs = found.pairs[rows]
+    return Pool(
+        features=space.phi,
+        pairs=pairs,
+        prompt=found.prompt[rows],
+        eligible=~found.taken[rows],
+        rate=None if paying is None else paying.rate(pair_features(space.index.surface, pairs)),
+    )
+
+
+def renumbered(batch: Batch, train: Ints, held: Ints) -> tuple[Choice, ...]:
+    """The choices with their pairs numbered among all candidates."""
+    rows = {"holdout": held}
+    return tuple(replace(c, pair=int(rows.get(c.arm, train)[c.pair])) for c in batch)
+
+
+def labelled_prompts(labels: Labels) -> Ints:
+    """Prompts of the answered training pairs: a prompt once for each of its answered pairs."""
+    pairs = np.sort(labels.comparisons.pairs[~labels.holdout], axis=1)
+    _, first = np.unique(pairs, axis=0, return_index=True)
+    return labels.prompt[~labels.holdout][first]
+
+
+def prompts(campaign: Campaign, ids: Ints, progress: Progress) -> Prompts:
+    """Embeddings of some prompts, computed once and kept like those of responses."""
+    index = promptindex.refresh(campaign.pk)
+    features = embedding.ensure_features(campaign, index, progress=progress)
+    keys = index.keys()
+    vectors = features.lookup([keys[row] for row in index.rows(ids)])
+    return Prompts(ids=ids, vectors=vectors)
+
+
+def costs(campaign: Campaign, space: Space) -> Answering:
+    """How likely and how fast pairs are answered, from the campaign's own events."""
+    return answering.fit(events(campaign, space.index), rng=np.random.default_rng(campaign.seed))
+
+
+def report(
+    campaign: Campaign, policy: Policy, recipe: Recipe, batch: Batch, paying: Answering | None
+) -> dict[str, Any]:
+    """What was done, as plain JSON."""
+    info = dict(batch.info)
+    told: dict[str, Any] = {
+        "name": info.get("method", policy.name),
+        "asked_for": policy.name,
+        "options": recipe.to_json(),
+        "fallback": info.get("fallback"),
+        "counts": info.get("counts", {}),
+        "selection": plain(info.get("selection", {})),
+    }
+    if policy.card is not None:
+        told |= {"instead_of": campaign.acquisition, "card": policy.card.sentence}
+    if paying is not None:
+        told["answering"] = paying.to_json()
+    return told
+
+
+def most_of_one(batch: Batch, prompt: Ints) -> int:
+    """How many of the policy's questions are about the same prompt, at most."""
+    mine = np.array([choice.pair for choice in batch if choice.arm == "policy"], np.int64)
+    return int(np.unique(prompt[mine], return_counts=True)[1].max(initial=0))
+
+
+def plain(value: Any) -> Any:
+    """A value as JSON holds it; long arrays and what is not finite are left out."""
+    if isinstance(value, Mapping):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, np.ndarray):
+        return plain(value.tolist()) if value.size <= 20 else f"{value.size} values"
+    if isinstance(value, list | tuple):
+        return [plain(item) for item in value]
+    if isinstance(value, np.generic):
+        return plain(value.item())
+    if isinstance(value, float):
+        return value if np.isfinite(value) else None
+    return value if value is None or isinstance(value, str | bool | int) else str(value)
