@@ -131,7 +131,7 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--people", type=int, default=4)
     parser.add_argument("--batch", type=int, default=32)
     parser.add_argument("--holdout-share", type=float, default=0.25)
-    parser.add_argument("--acquisition", default="entropy")
+    parser.add_argument("--acquisition", default="dopt")
     parser.add_argument("--encoder", default="default")
     parser.add_argument("--strength-max", type=float, default=3.0)
     parser.add_argument(

@@ -47,11 +47,11 @@ METHOD: Final = Method(
     name="bald",
     summary=(
         "Asks about the pairs whose answer says most about the reward: plausible reward models "
-        "each predict a clear winner there, and not the same one. Unlike entropy it ignores "
-        "pairs that are a coin flip to every model. It scores each pair alone, so a batch may "
-        "ask the same thing many times: on pools without near-copies it did as well as the "
-        "greedy design in our simulations, with copies clearly worse, and on one published set "
-        "no better than random. Keep one question a prompt."
+        "each predict a clear winner there, and not the same one. Unlike entropy it ignores pairs"
+        " that are a coin flip to every model. It scores each pair alone, so a batch may ask the "
+        "same thing many times: keep one question a prompt. Replayed on real files it did as well"
+        " as dopt where responses recur in many pairs, and worse than random where there were "
+        "fewer answers than features."
     ),
     config_type=Config,
     select=select,

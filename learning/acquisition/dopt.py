@@ -74,8 +74,9 @@ METHOD: Final = Method(
         "Chooses the batch whose answers together tell most about the reward model: pairs that "
         "differ in ways the model is still unsure about, each one new with regard to the others, "
         "to the answers so far and to the questions that are out. The best supported rule for "
-        "labelling reward-model data, and the default. It needs features that carry the "
-        "preference: see the encoder card."
+        "labelling reward-model data, and the default. It waits until there are as many answers "
+        "as features (before, questions are drawn one a prompt), and it needs features that carry"
+        " the preference: see the encoder card."
     ),
     config_type=Config,
     select=select,

@@ -112,7 +112,7 @@ class Posterior(Belief):
             reward, spread = self.respond(features, used, dtype=dtype)
             return reward[left] - reward[right], spread[left] - spread[right]
         kind = working_dtype(features, dtype)
-        x = features[pairs[:, 0]].astype(kind)
+        x = features[pairs[:, 0]].astype(kind, copy=False)  # indexing has copied already
         x -= features[pairs[:, 1]]
         return self._project(x, self._effects(pairs[:, 0]), self._effects(pairs[:, 1]))
 

@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from learning.acquisition.base import kappa_weight
 from learning.data import Belief, Pool, blocks
 from learning.design._picks import Design, Picks
-from learning.design._scored import Doubles, Floats, Rule, Scored
+from learning.design._scored import Doubles, Floats, Ints, Rule, Scored
 
 _WINDOW_BYTES: Final = 16 * 2**20  # of float64 rows: what a core's share of the cache holds
 
@@ -71,23 +71,27 @@ def greedy(
     """
     if batch <= 0 or not len(rows):
         return Design.none(pool)
-    rows = rng.permutation(rows)  # the first of equals wins: which one that is must be drawn
     scored = Scored.of(pool, belief, rows, weigh)
-    return _Greedy(scored, value, per_prompt, window).run(min(batch, len(rows)))
+    # The first of equals wins: which one that is must be drawn, and not by permuting the rows,
+    # because the pass over them wants them in the order of memory.
+    tie = rng.permutation(len(rows))
+    return _Greedy(scored, value, per_prompt, window, tie).run(min(batch, len(rows)))
 
 
 class _Greedy:
     """The state of one greedy run. Positions are into ``scored.rows``."""
 
-    def __init__(self, scored: Scored, value: Rule, per_prompt: int | None, window: int) -> None:
-        self.scored, self.value = scored, value
+    def __init__(
+        self, scored: Scored, value: Rule, per_prompt: int | None, window: int, tie: Ints
+    ) -> None:
+        self.scored, self.value, self.tie = scored, value, tie
         rank = scored.belief.rank
         self.window = int(np.clip(_WINDOW_BYTES // (8 * max(rank, 1)), 256, window))
         self.rate = scored.pool.rates[scored.rows]
         self.picks = Picks(scored, per_prompt)
         self.sweeps, self.worst = 0, 0.0
         first = self._bounds(np.arange(len(scored.rows)), scored.s2)
-        self.order = np.argsort(-first, kind="stable")
+        self.order = np.lexsort((tie, -first))
         self.first = first[self.order]  # descending: bounds of what is outside the survivors
         # Survivors are ``order[:n]``; ``q`` has the first ``applied`` picks taken in.
         self.n, self.applied = 0, 0
@@ -167,7 +171,8 @@ class _Greedy:
         stale = self.stale
         size = min(self.window, self.n)
         inside = np.argpartition(-stale, size - 1)[:size]
-        inside = np.sort(inside[np.isfinite(stale[inside])])
+        inside = inside[np.isfinite(stale[inside])]
+        inside = inside[np.argsort(self.tie[self.order[inside]])]
         outside = self.first[self.n] if self.n < len(self.order) else -np.inf
         if size < self.n:
             rest = stale.copy()

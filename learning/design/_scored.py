@@ -13,6 +13,7 @@ from learning.data import Belief, Pool, blocks, row_squares, working_dtype
 
 Floats: TypeAlias = NDArray[np.floating[Any]]
 Doubles: TypeAlias = NDArray[np.float64]
+Ints: TypeAlias = NDArray[np.int64]
 Rule: TypeAlias = Callable[[Doubles, Doubles], Doubles]
 
 _KEEP_BYTES: Final = 512 * 2**20  # whitened rows of the pool are kept up to here

@@ -91,8 +91,9 @@ class DeepEnsemble:
             features: One row a response, shape ``(m, d)``; about unit scale.
             comparisons: Judgements whose rows point into ``features``.
             prior_precision: Factor on the pull of every member to its draw; 1 unless given.
-            start: An earlier belief of the same width. An ensemble of the same shape is
-                trained on for a third of the steps; any other is not used.
+            start: An earlier belief of the same width. From an ensemble of the same shape,
+                half-way back to the draws, a third of the steps will do: members that are
+                merely trained on overfit round by round. Any other is not used.
             recurring: Not used: no response has an effect of its own.
 
         Raises:
@@ -148,7 +149,7 @@ class DeepEnsemble:
         if start is not None:
             steps = -(-steps // _WARM)
         return train(
-            task.anchors.networks if start is None else start.networks,
+            _start(task.anchors.networks, start),
             task,
             batches(n, self.batch, steps, self.seed),
             learning_rate=self.learning_rate,
@@ -174,6 +175,19 @@ class DeepEnsemble:
             n_comparisons=len(data),
             **shared.answers(model),
         )
+
+
+def _start(anchors: Networks, start: Ensemble | None) -> Networks:
+    """Return the anchors, or the middle between them and an earlier ensemble.
+
+    Source:
+        Ash and Adams (2020), arXiv:1910.08475, shrink and perturb; here the draw perturbs.
+    """
+    if start is None:
+        return anchors
+    earlier = start.networks.arrays()
+    half = np.float32(0.5)
+    return Networks(**{n: half * (then + earlier[n]) for n, then in anchors.arrays().items()})
 
 
 def _alike(start: Belief | None, networks: Networks) -> TypeGuard[Ensemble]:

@@ -42,6 +42,15 @@ class Bent:
         self.comparisons = Comparisons.of(left, right, outcome)
 
 
+@pytest.fixture(autouse=True, scope="module")
+def one_thread():
+    """Networks as small as these gain nothing from threads, and wait for them on a busy CPU."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
 @pytest.fixture(scope="module")
 def world():
     return Bent()
@@ -326,16 +335,39 @@ def test_a_stored_ensemble_names_what_it_lacks(fit):
         belief_from_arrays(arrays)
 
 
-def test_a_warm_start_goes_on_from_where_it_was(world, fit):
-    more = Bent(n=700).comparisons
-    warm = SMALL.fit(world.features, more, start=fit)
-    cold = SMALL.fit(world.features, more)
-    mu = [b.margin(world.features, more.pairs)[0] / b.scale for b in (fit, warm, cold)]
-    assert np.square(mu[1] - mu[0]).mean() < np.square(mu[2] - mu[0]).mean()
-    assert warm.log_evidence > cold.log_evidence - 15
-    other = replace(SMALL, width=4).fit(world.features, more, start=fit)
-    assert other.networks.first.shape == (4, 6, 4)
-    assert SMALL.fit(world.features, more, start=LinearBT().fit(world.features, more)).rank == 6
+def test_a_warm_start_begins_half_way_between_the_draw_and_where_it_was(world, fit):
+    still = replace(SMALL, learning_rate=1e-9)
+    warm = still.fit(world.features, world.comparisons, start=fit)
+    drawn = still.fit(world.features, world.comparisons)
+    for name, values in warm.networks.arrays().items():
+        middle = (getattr(drawn.networks, name) + getattr(fit.networks, name)) / 2
+        np.testing.assert_allclose(values, middle, atol=1e-5, err_msg=name)
+
+
+def test_many_warm_rounds_are_as_good_as_a_fresh_fit(world):
+    head, belief = DeepEnsemble(members=10, width=16), None
+    everything = Bent(n=900).comparisons
+    test = everything.subset(np.arange(600, 900))
+    for n in range(100, 601, 100):
+        belief = head.fit(world.features, everything.subset(np.arange(n)), start=belief)
+    fresh = head.fit(world.features, everything.subset(np.arange(600)))
+    losses = [
+        log_loss(b.preference(*b.margin(world.features, test.pairs)), test.outcome)
+        for b in (belief, fresh)
+    ]
+    assert losses[0] < losses[1] + 0.02
+
+
+def test_a_start_of_another_kind_or_shape_is_not_used(world, fit):
+    wide = replace(SMALL, width=4)
+    other = wide.fit(world.features, world.comparisons, start=fit)
+    alone = wide.fit(world.features, world.comparisons)
+    np.testing.assert_array_equal(other.networks.last, alone.networks.last)
+    linear = LinearBT().fit(world.features, world.comparisons)
+    again = SMALL.fit(world.features, world.comparisons, start=linear)
+    np.testing.assert_array_equal(again.networks.last, fit.networks.last)
+    with pytest.raises(ShapeError, match="start has 4 weights"):
+        SMALL.fit(np.zeros((120, 3)), world.comparisons, start=fit)
 
 
 def test_a_pair_keeps_its_fold(world):
