@@ -13,6 +13,7 @@ from learning.design._picks import Design, Picks
 from learning.design._scored import Doubles, Floats, Scored
 
 _REFRESH: Final = 64  # picks between two looks at everything
+_REFRESH_FAR: Final = 160  # the same where looking means computing whitened rows anew
 
 
 def greedy_variance(
@@ -32,7 +33,8 @@ def greedy_variance(
     c^2 (v^T A v) g^2`` with ``g = Z v``, ``h = Z S A v`` (``S`` before the pick).
 
     Unlike the determinant this is not submodular: a gain may grow when another pair is picked,
-    so no bound is certain. The shortlist is chosen anew from everything every 64 picks.
+    so no bound is certain. The shortlist is chosen anew from everything every 64 picks (160 in
+    pools too large to keep).
 
     Args:
         pool: Candidate pairs.
@@ -76,9 +78,10 @@ class _Run:
 
     def run(self, batch: int) -> Design:
         first = values = self._refresh()
+        refresh = _REFRESH if self.scored.kept is not None else _REFRESH_FAR
         while len(self.picks) < batch and self.picks.open.any():
             before, inside = len(self.picks), self._shortlist(values)
-            self._pick_from(inside, min(batch, before + _REFRESH))
+            self._pick_from(inside, min(batch, before + refresh))
             values = self._refresh()
             outside = np.delete(values, inside).max(initial=0.0)
             smallest = min(self.picks.gains[before:])
