@@ -111,8 +111,8 @@ def read_arms(names: str, config: Any) -> list[Arm]:
         ConfigError: an unknown function or option, or options for a function not named.
     """
     listed = [name.strip() for name in names.split(",") if name.strip()]
-    if listed == ["all"]:
-        listed = list(METHODS)
+    if "all" in listed:
+        listed = [*METHODS, *(name for name in listed if name != "all")]
     if not isinstance(config, dict) or not all(isinstance(v, dict) for v in config.values()):
         raise ConfigError("--config must be an object of objects: {FUNCTION: {OPTION: VALUE}}")
     labels = list(dict.fromkeys([BASELINE, *listed]))

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from learning.__main__ import main
+from learning.acquisition import METHODS
 from learning.replay import command
 from tests.learning.replayed import line, write
 
@@ -168,3 +169,9 @@ def test_the_module_runs_and_lists_its_commands():
     wrong = subprocess.run([*called, "fly"], capture_output=True, text=True, check=False, cwd=ROOT)
     assert wrong.returncode == 2
     assert "invalid choice" in wrong.stderr
+
+
+def test_all_functions_and_a_variant_of_one():
+    arms = command.read_arms("all,dopt:early", {"dopt:early": {"after": 16}})
+    assert [arm.label for arm in arms] == [*METHODS, "dopt:early"]
+    assert arms[-1].config == {"after": 16}
