@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -21,12 +22,14 @@ from django.db.models import (
 from django.db.models.functions import Coalesce
 
 from annotator.errors import Missing
+from annotator.forms import Shown, Step, sequence
 from annotator.models import (
     Annotation,
     Annotator,
     Assignment,
     Campaign,
     Guidelines,
+    Query,
     QueryResponse,
     Round,
     Slot,
@@ -97,30 +100,64 @@ def _count(rows: QuerySet, by: str, of: str = "pk") -> Coalesce:  # type: ignore
 
 
 @dataclass(frozen=True)
-class Shown:
+class Sight:
     """What one person sees of a query: the prompt and the responses in their drawn order.
 
     Carries no model name, score, arm or other answer: the page cannot leak what it never gets.
+
+    Attributes:
+        prompt, context: What all responses answer; empty where each has a prompt of its own.
+        responses: Their texts.
+        prompts: One a response, where they differ.
+        shown: What forms need to know.
     """
 
     prompt: str | list[dict[str, str]]
     context: str
     responses: tuple[str, ...]
+    prompts: tuple[str | list[dict[str, str]], ...]
+    shown: Shown
 
 
-def shown(*, assignment: Assignment) -> Shown:
+def sight(*, assignment: Assignment) -> Sight:
     """The texts of one assignment. One query."""
     rows = QueryResponse.objects.filter(query_id=assignment.query_id).values_list(
         "response_id",
         "response__text",
+        "response__prompt_id",
         "response__prompt__content",
         "response__prompt__context",
     )
-    texts = {row[0]: row[1:] for row in rows}
-    ordered = [texts[response_id] for response_id in assignment.display_order]
-    return Shown(
-        prompt=ordered[0][1], context=ordered[0][2], responses=tuple(row[0] for row in ordered)
+    by_id = {row[0]: row[1:] for row in rows}
+    texts, prompt_ids, prompts, contexts = zip(
+        *(by_id[response_id] for response_id in assignment.display_order), strict=True
     )
+    apart = len(set(prompt_ids)) > 1
+    return Sight(
+        prompt="" if apart else prompts[0],
+        context="" if apart else contexts[0],
+        responses=texts,
+        prompts=prompts if apart else (),
+        shown=Shown(tuple(assignment.display_order), texts, lot(assignment)),
+    )
+
+
+def seen(assignment: Assignment, steps: Sequence[Step]) -> Shown:
+    """What forms need to know of it; texts, for one query, only where a part looks at them."""
+    if any(step.part.name == "edit" or step.options.get("highlights") for step in steps):
+        return sight(assignment=assignment).shown
+    return Shown(tuple(assignment.display_order), lot=lot(assignment))
+
+
+def lot(assignment: Assignment) -> float:
+    """A number in [0, 1) that only the assignment decides."""
+    return (assignment.pk.int % 1_000_003) / 1_000_003
+
+
+def steps(query: Query) -> tuple[Step, ...]:
+    """What a query asks, as its campaign had it when the query was made. No query."""
+    names = (query.form, *query.parts.get("follow_ups", ()))
+    return sequence(names, query.parts.get("options", {}))
 
 
 def my_campaigns(*, user: User) -> QuerySet[Campaign]:

@@ -1,10 +1,23 @@
-"""Forms of feedback, by name. A new one is a module here and a line below."""
+"""Forms of feedback, by name. A new one is a module here and a name in `sequence.FORMS`."""
 
 from __future__ import annotations
 
-from .base import Answer, FormKind, Timing
-from .compare import Compare
+from .base import EDITED, Answer, Edit, Part, Said, Shown, Timing
+from .sequence import FORMS, PARTS, Step, checked, parse, sequence, sizes
 
-FORMS: dict[str, FormKind] = {form.name: form for form in (Compare(),)}
-
-__all__ = ["FORMS", "Answer", "FormKind", "Timing"]
+__all__ = [
+    "EDITED",
+    "FORMS",
+    "PARTS",
+    "Answer",
+    "Edit",
+    "Part",
+    "Said",
+    "Shown",
+    "Step",
+    "Timing",
+    "checked",
+    "parse",
+    "sequence",
+    "sizes",
+]

@@ -2,85 +2,203 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from django import forms
 
-from annotator.errors import InvalidAnswer
+from .base import Options, Outcome, Part, PartInput, Said, Shown, WordsField
 
-from .base import Answer, Outcome, Timing
-
-# Value sent, label, strength. A is the response shown first (left, or on top on a phone).
-SCALE = [
-    ("a3", "A is much better", 3),
-    ("a2", "A is clearly better", 2),
-    ("a1", "A is slightly better", 1),
-    ("tie", "They are equally good", 0),
-    ("b1", "B is slightly better", 1),
-    ("b2", "B is clearly better", 2),
-    ("b3", "B is much better", 3),
-]
-OTHER = [
-    ("neither", "Neither is good enough"),
-    ("skip", "Skip"),
-    ("flag", "Flag a problem"),
-]
-CHOICES = [(value, label) for value, label, _ in SCALE] + OTHER
-LONGEST_TIMING_MS = 2_147_483_647
+CLEARLY = {
+    1: ["better"],
+    2: ["slightly better", "clearly better"],
+    3: ["slightly better", "clearly better", "much better"],
+}
+# What is stored, 1 to 3, for each level of the row.
+STRENGTH: dict[int, list[int | None]] = {1: [None], 2: [1, 3], 3: [1, 2, 3]}
+CONFIDENCE = [("1", "A guess"), ("2", "Fairly sure"), ("3", "Sure")]
+ASPECT_STEPS = [("a", "A"), ("tie", "="), ("b", "B")]
 
 
-class CompareInput(forms.Form):
-    """What the compare form may send."""
+class CompareOptions(forms.Form):
+    """What a campaign can choose."""
 
-    choice = forms.ChoiceField(
-        choices=CHOICES,
-        error_messages={
-            "required": "Choose one of the buttons first.",
-            "invalid_choice": "“%(value)s” is not one of the answers: "
-            + ", ".join(value for value, _ in CHOICES)
-            + ".",
-        },
+    steps = forms.TypedChoiceField(
+        choices=[
+            (7, "7: three strengths each, and a tie"),
+            (6, "6: three strengths each, no tie"),
+            (5, "5: two strengths each, and a tie"),
+            (4, "4: two strengths each, no tie"),
+            (3, "3: A, tie or B"),
+            (2, "2: A or B"),
+        ],
+        coerce=int,
+        initial=7,
+        help_text="Buttons in the row of strengths.",
     )
-    rationale = forms.CharField(required=False, max_length=20_000, strip=True)
-    first_action_ms = forms.IntegerField(required=False, min_value=0, max_value=LONGEST_TIMING_MS)
-    active_ms = forms.IntegerField(required=False, min_value=0, max_value=LONGEST_TIMING_MS)
+    neither = forms.BooleanField(
+        initial=True, required=False, help_text="A button “neither is good enough”."
+    )
+    both_good = forms.BooleanField(
+        initial=False, required=False, help_text="A button “both are good”."
+    )
+    aspects = WordsField(
+        initial=[],
+        required=False,
+        most=8,
+        help_text="Criteria compared one by one besides, such as helpful, truthful, harmless.",
+    )
+    confidence = forms.BooleanField(
+        initial=False, required=False, help_text="Ask how sure the person is."
+    )
 
-    def clean(self) -> dict[str, Any]:
-        """A flag goes to a researcher, who needs a reason."""
-        cleaned = super().clean() or {}
-        if cleaned.get("choice") == "flag" and not cleaned.get("rationale"):
-            self.add_error("rationale", "Say in a few words what is wrong, then flag again.")
-        return cleaned
+
+@dataclass(frozen=True)
+class Button:
+    """One button of the row."""
+
+    value: str
+    label: str
+    side: str  # a, b or tie
+    strength: int  # 0 for the tie, then 1 to 3: how strong it looks
+    marks: int
+    action: str  # its name among the keys, or two
 
 
-class Compare:
+def scale(steps: int) -> list[Button]:
+    """The mirrored row: A's buttons from the clearest on, the tie where there is one, B's."""
+    levels, tie = steps // 2, steps % 2 == 1
+    looks = {1: [2], 2: [1, 3], 3: [1, 2, 3]}[levels]
+
+    def one(letter: str, level: int, place: int) -> Button:
+        label = f"{letter} is {CLEARLY[levels][level - 1]}"
+        side = letter.lower()
+        return Button(f"{side}{level}", label, side, looks[level - 1], level, f"choice.{place}")
+
+    down, up = range(levels, 0, -1), range(1, levels + 1)
+    left = [one("A", level, place) for place, level in enumerate(down, start=1)]
+    level_with = Button("tie", "They are equally good", "tie", 0, 0, f"choice.{levels + 1} tie")
+    middle = [level_with] if tie else []
+    first = levels + tie + 1
+    return [*left, *middle, *(one("B", level, place) for place, level in enumerate(up, first))]
+
+
+def others(options: Options) -> list[tuple[str, str]]:
+    """Outcomes beside the row that are an answer."""
+    found = []
+    if options["both_good"]:
+        found.append(("both", "Both are good"))
+    if options["neither"]:
+        found.append(("neither", "Neither is good enough"))
+    return found
+
+
+def aspect_name(number: int) -> str:
+    """Field of the aspect of this number; aspects may be called anything."""
+    return f"aspect-{number}"
+
+
+class CompareInput(PartInput):
+    """What the form may send. `choice` is the button pressed; `verdict` the one chosen before."""
+
+    def __init__(self, options: Options, data: Mapping[str, Any]) -> None:
+        super().__init__(data)
+        values = [(b.value, b.label) for b in scale(options["steps"])] + others(options)
+        self.known = ", ".join(value for value, _ in values)
+        self.fields["verdict"] = forms.ChoiceField(
+            choices=values,
+            error_messages={
+                "required": "Choose one of the buttons first.",
+                "invalid_choice": "“%(value)s” is not one of the answers: " + self.known + ".",
+            },
+        )
+        for number, aspect in enumerate(options["aspects"]):
+            self.fields[aspect_name(number)] = forms.ChoiceField(
+                choices=ASPECT_STEPS,
+                error_messages={"required": f"Which one is more {aspect}?"},
+            )
+        if options["confidence"]:
+            self.fields["confidence"] = forms.ChoiceField(
+                choices=CONFIDENCE, error_messages={"required": "How sure are you?"}
+            )
+
+
+class Compare(Part):
     """Two responses, a mirrored strength scale, and the outcomes that are no preference."""
 
     name = "compare"
+    label = "compare two responses"
+    question = "Which response is better?"
+    help = "Choose along the row: the further out, the clearer. Nothing is chosen beforehand."
     template = "annotate/forms/compare.html"
+    least, most = 2, 2
+    options = CompareOptions
 
     def parse(
-        self, data: Mapping[str, object], *, display_order: Sequence[int]
-    ) -> tuple[Answer, Timing]:
+        self, data: Mapping[str, Any], *, shown: Shown, options: Options, so_far: Said
+    ) -> Said:
         """Turn the button pressed into a weak order over response ids."""
-        form = CompareInput(data)
-        if not form.is_valid():
-            raise InvalidAnswer(
-                {name: [str(e) for e in errs] for name, errs in form.errors.items()}
-            )
-        clean = form.cleaned_data
-        timing = Timing(clean["first_action_ms"], clean["active_ms"])
-        return self._answer(clean["choice"], clean["rationale"], display_order), timing
+        del so_far
+        pressed = data.get("verdict") or data.get("choice")
+        clean = CompareInput.read({**data, "verdict": pressed}, options)
+        said = self._order(clean["verdict"], shown, options)
+        details: dict[str, Any] = dict(said.details)
+        if options["aspects"]:
+            details["aspects"] = {
+                aspect: self._winner(clean[aspect_name(number)], shown)
+                for number, aspect in enumerate(options["aspects"])
+            }
+        if options["confidence"]:
+            details["confidence"] = int(clean["confidence"])
+        return Said(
+            tiers=said.tiers,
+            acceptable=said.acceptable,
+            strength=said.strength,
+            outcome=said.outcome,
+            details=details,
+        )
 
-    def _answer(self, choice: str, rationale: str, display_order: Sequence[int]) -> Answer:
-        first, second = display_order
+    def _order(self, verdict: str, shown: Shown, options: Options) -> Said:
+        first, second = shown.order
         both = ((first, second),)
-        if choice in ("skip", "flag"):
-            return Answer(Outcome(choice), rationale=rationale)
-        if choice == "neither":
-            return Answer(Outcome.NEITHER, both, acceptable=0, rationale=rationale)
-        if choice == "tie":
-            return Answer(Outcome.TIE, both, rationale=rationale)
-        tiers = ((first,), (second,)) if choice[0] == "a" else ((second,), (first,))
-        return Answer(Outcome.PREFERENCE, tiers, strength=int(choice[1]), rationale=rationale)
+        if verdict == "neither":
+            return Said(both, acceptable=0, outcome=Outcome.NEITHER)
+        if verdict == "both":
+            return Said(both, acceptable=1, outcome=Outcome.TIE)
+        if verdict == "tie":
+            return Said(both, outcome=Outcome.TIE)
+        levels, level = options["steps"] // 2, int(verdict[1])
+        tiers = ((first,), (second,)) if verdict[0] == "a" else ((second,), (first,))
+        return Said(
+            tiers,
+            strength=STRENGTH[levels][level - 1],
+            outcome=Outcome.PREFERENCE,
+            details={"level": level, "levels": levels},
+        )
+
+    def _winner(self, value: str, shown: Shown) -> int | str:
+        return "tie" if value == "tie" else shown.order["ab".index(value)]
+
+    def context(
+        self, *, shown: Shown, options: Options, values: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        """The row, the outcomes beside it, aspects and confidence with what was chosen."""
+        del shown
+        chosen = values.get("verdict") or values.get("choice")
+        return {
+            "scale": scale(options["steps"]),
+            "others": others(options),
+            "verdict": chosen,
+            "aspects": [
+                {
+                    "name": aspect_name(number),
+                    "label": aspect,
+                    "steps": ASPECT_STEPS,
+                    "value": values.get(aspect_name(number)),
+                }
+                for number, aspect in enumerate(options["aspects"])
+            ],
+            "confidence": CONFIDENCE if options["confidence"] else [],
+            "sure": values.get("confidence"),
+        }

@@ -52,6 +52,11 @@ class Annotation(models.Model):
     acceptable = models.PositiveSmallIntegerField(null=True, blank=True)
     strength = models.PositiveSmallIntegerField(null=True, blank=True)
     rationale = models.TextField(blank=True)
+    details = models.JSONField(
+        default=dict,
+        blank=True,
+        help_text="By form, what the weak order does not say: aspects, ratings, tags, marks, …",
+    )
     extra = models.JSONField(default=dict, blank=True, help_text="What an import said besides.")
 
     late = models.BooleanField(default=False, help_text="Came after its lease had run out.")

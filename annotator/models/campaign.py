@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from django.conf import settings
+from django.contrib.postgres.fields import ArrayField
 from django.core.exceptions import ValidationError
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
@@ -34,16 +35,45 @@ class Campaign(models.Model):
 
     class Form(models.TextChoices):
         COMPARE = "compare", "compare two responses"
+        RANK = "rank", "rank three to ten responses"
+        BEST_WORST = "best_worst", "pick the best and the worst of three to six"
+        RATE = "rate", "rate each response"
+        ACCEPT = "accept", "good enough or not"
+        EDIT = "edit", "rewrite a response"
 
     class Candidates(models.TextChoices):
         ITEM = "item", "responses that were imported together"
-        PROMPT = "prompt", "any two responses to the same prompt"
+        PROMPT = "prompt", "any responses to the same prompt"
+        ANY = "any", "any two responses, each with its own prompt"
 
     slug = models.SlugField(unique=True, max_length=60)
     name = models.CharField(max_length=120)
     description = models.TextField(blank=True)
     state = models.CharField(max_length=10, choices=State, default=State.DRAFT)
-    form = models.CharField(max_length=20, choices=Form, default=Form.COMPARE)
+    form = models.CharField(
+        max_length=20,
+        choices=Form,
+        default=Form.COMPARE,
+        help_text="What is asked; the weak order that models learn from is this form's.",
+    )
+    follow_ups = ArrayField(
+        models.CharField(max_length=20, choices=Form),
+        default=list,
+        blank=True,
+        help_text="Forms asked after it about the same responses, on the same page.",
+    )
+    form_options = models.JSONField(
+        default=dict,
+        blank=True,
+        help_text="By form, and for the rationale: options that differ from their defaults.",
+    )
+    set_size = models.PositiveSmallIntegerField(
+        "responses shown",
+        default=0,
+        validators=[MaxValueValidator(10)],
+        help_text="How many responses one question shows, where the form leaves it open. "
+        "0: those that were imported together, as many as the form can show.",
+    )
 
     candidates = models.CharField(
         max_length=10,

@@ -37,6 +37,14 @@ class Response(models.Model):
     model = models.CharField(
         max_length=200, blank=True, help_text="Who wrote it; never shown to annotators."
     )
+    parent = models.ForeignKey(
+        "self",
+        null=True,
+        blank=True,
+        on_delete=models.PROTECT,
+        related_name="edits",
+        help_text="The response that a person rewrote into this one.",
+    )
     extra = models.JSONField(default=dict, blank=True)
 
     class Meta:

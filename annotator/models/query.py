@@ -87,6 +87,11 @@ class Query(models.Model):
     prompt = models.ForeignKey(Prompt, on_delete=models.CASCADE, related_name="queries")
     responses = models.ManyToManyField(Response, through="QueryResponse", related_name="queries")
     form = models.CharField(max_length=20)
+    parts = models.JSONField(
+        default=dict,
+        blank=True,
+        help_text="What was asked, as the campaign had it then: follow_ups, and options by form.",
+    )
     arm = models.CharField(max_length=10, choices=Arm)
     acquisition = models.CharField(max_length=40, blank=True)
     score = models.FloatField(null=True, blank=True, help_text="Acquisition score, if any.")

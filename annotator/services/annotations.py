@@ -10,10 +10,12 @@ from django.db import transaction
 from django.db.models import F
 from django.utils import timezone
 
+from annotator import selectors
 from annotator.errors import AssignmentClosed, Missing, NothingToUndo
-from annotator.forms import FORMS
-from annotator.models import Annotation, Assignment, Campaign, Query, Slot
-from annotator.services.assignments import lease_end, lock_annotator
+from annotator.forms import EDITED, Answer, parse
+from annotator.models import Annotation, Assignment, Campaign, Query, Response, Slot
+from annotator.services.assignments import drafted, lease_end, lock_annotator
+from annotator.services.imports import digest
 
 Outcome = Annotation.Outcome
 CLOSED_AS = {Outcome.SKIP: Assignment.State.SKIPPED, Outcome.FLAG: Assignment.State.FLAGGED}
@@ -58,8 +60,8 @@ def record_annotation(
     assignment = fetch_assignment(assignment_id=assignment_id, user=user, lock=True)
     if assignment.state != Assignment.State.OPEN or submission_key != assignment.submission_key:
         return _replayed(assignment, submission_key)
-    form = FORMS[assignment.query.form]
-    answer, timing = form.parse(data, display_order=assignment.display_order)
+    steps = selectors.steps(assignment.query)
+    answer, timing = parse(data, steps=steps, shown=selectors.seen(assignment, steps))
     previous = _last_of(assignment)
     annotation = Annotation.objects.create(
         campaign_id=assignment.query.campaign_id,
@@ -70,10 +72,11 @@ def record_annotation(
         via=via,
         submission_key=submission_key,
         outcome=answer.outcome,
-        tiers=answer.tiers,
+        tiers=_with_edit(answer),
         acceptable=answer.acceptable,
         strength=answer.strength,
         rationale=answer.rationale,
+        details=answer.details,
         late=timezone.now() > assignment.lease_until,
         display_order=assignment.display_order,
         guidelines_version=assignment.guidelines_version,
@@ -84,8 +87,25 @@ def record_annotation(
     _settle_slot(assignment, annotation)
     assignment.state = CLOSED_AS.get(answer.outcome, Assignment.State.ANSWERED)
     assignment.closed_at = timezone.now()
-    assignment.save(update_fields=["state", "closed_at"])
+    assignment.draft = drafted(data)  # an undo brings all of it back
+    assignment.save(update_fields=["state", "closed_at", "draft"])
     return annotation
+
+
+def _with_edit(answer: Answer) -> list[list[int]] | None:
+    """The weak order, with the id of the new response where an edit made one."""
+    if answer.tiers is None:
+        return None
+    made = 0
+    if answer.edit is not None:
+        parent = Response.objects.get(pk=answer.edit.of)
+        text = answer.edit.text
+        made = Response.objects.get_or_create(
+            prompt_id=parent.prompt_id,
+            digest=digest({"text": text, "parent": parent.digest}),
+            defaults={"text": text, "parent": parent},
+        )[0].pk
+    return [[made if pk == EDITED else pk for pk in tier] for tier in answer.tiers]
 
 
 def _replayed(assignment: Assignment, submission_key: uuid.UUID) -> Annotation:
@@ -170,7 +190,6 @@ def undo_last(*, slug: str, user: User) -> Assignment:
     last.state, last.closed_at = Assignment.State.OPEN, None
     last.submission_key, last.lease_until = uuid.uuid4(), until
     last.shown_at, last.reopened = timezone.now(), F("reopened") + 1
-    last.draft = {"rationale": said.rationale} if said.rationale else last.draft
     last.save()
     last.refresh_from_db()
     return last

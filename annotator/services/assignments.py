@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import secrets
 import uuid
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -14,7 +16,13 @@ from django.utils import timezone
 
 from annotator import selectors
 from annotator.errors import Missing
-from annotator.models import Annotator, Assignment, Campaign, Slot
+from annotator.models import Annotator, Assignment, Campaign, Query, Slot
+
+# Not a person's words: tokens, clocks, and which button was pressed.
+NOT_DRAFTED = {"csrfmiddlewaretoken", "submission_key", "first_action_ms", "active_ms", "choice"}
+LONGEST_FIELD = 1_000_000  # characters
+LONGEST_NAME = 60
+MOST_FIELDS = 200
 
 # One statement decides every race: the inner SELECT locks one row that nobody else holds, the
 # UPDATE takes it. An annotator is never given a query twice, whatever became of the first time.
@@ -37,6 +45,11 @@ WHERE id = (
 RETURNING id, query_id, (
     SELECT array_agg(member.response_id) FROM annotator_queryresponse AS member
     WHERE member.query_id = annotator_slot.query_id
+), (
+    SELECT json_build_object(
+        'form', query.form, 'parts', query.parts, 'prompt_id', query.prompt_id
+    )::text
+    FROM annotator_query AS query WHERE query.id = annotator_slot.query_id
 )
 """
 
@@ -89,7 +102,7 @@ def _resume(annotator: Annotator) -> Assignment | None:
     mine = (
         Assignment.objects.filter(annotator=annotator, **offered)
         .open()
-        .select_related("slot")
+        .select_related("slot", "query")
         .order_by("-shown_at")
     )
     now = timezone.now()
@@ -115,15 +128,15 @@ def _claim(annotator: Annotator) -> Assignment | None:
     }
     with connection.cursor() as cursor:
         cursor.execute(CLAIM, values)
-        claimed: tuple[int, int, list[int]] | None = cursor.fetchone()
+        claimed: tuple[int, int, list[int], str] | None = cursor.fetchone()
     if claimed is None:
         return None
-    slot_id, query_id, order = claimed
+    slot_id, query_id, order, asked = claimed
     secrets.SystemRandom().shuffle(order)  # nobody can predict the side, not even from the seed
     return Assignment.objects.create(
         pk=holder,
         slot_id=slot_id,
-        query_id=query_id,
+        query=Query(pk=query_id, campaign_id=annotator.campaign_id, **json.loads(asked)),
         annotator=annotator,
         display_order=order,
         lease_until=until,
@@ -153,8 +166,22 @@ def renew_lease(*, assignment: Assignment) -> bool:
     return True
 
 
-def save_draft(*, assignment_id: uuid.UUID, user: User, draft: dict[str, Any]) -> bool:
-    """Keep what was typed so far, and the lease with it. False when already answered.
+def drafted(data: Mapping[str, Any]) -> dict[str, Any]:
+    """What of a submitted form is kept as a draft: the person's own words and choices."""
+    kept: dict[str, Any] = {}
+    for name, value in data.items():
+        if name in NOT_DRAFTED or len(name) > LONGEST_NAME or len(kept) >= MOST_FIELDS:
+            continue
+        if isinstance(value, str) and value:
+            kept[name] = value[:LONGEST_FIELD].replace("\0", "")  # no database text can hold it
+        elif isinstance(value, list | tuple):
+            words = value[:MOST_FIELDS]
+            kept[name] = [str(word)[:LONGEST_NAME].replace("\0", "") for word in words]
+    return kept
+
+
+def save_draft(*, assignment_id: uuid.UUID, user: User, draft: Mapping[str, Any]) -> bool:
+    """Keep what was typed and chosen so far, and the lease with it. False when already answered.
 
     Raises:
         Missing: no such assignment, or another person's.
@@ -167,7 +194,7 @@ def save_draft(*, assignment_id: uuid.UUID, user: User, draft: dict[str, Any]) -
     )
     if assignment is None:
         raise Missing("no such assignment of yours")
-    if not Assignment.objects.filter(pk=assignment.pk).open().update(draft=draft):
+    if not Assignment.objects.filter(pk=assignment.pk).open().update(draft=drafted(draft)):
         return False
     renew_lease(assignment=assignment)
     return True

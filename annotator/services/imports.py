@@ -13,6 +13,7 @@ from django.db import transaction
 
 from annotator import dispatch
 from annotator.errors import ImportRejected, InvalidInput, RowProblem
+from annotator.forms import sizes
 from annotator.models import Campaign, Item, ItemResponse, Prompt, Response
 from annotator.services import history
 from annotator.services.cards import request_card
@@ -103,13 +104,21 @@ def import_items(
     return report
 
 
+def fewest_responses(campaign: Campaign) -> int:
+    """How many responses an item must have to be asked about by itself."""
+    if campaign.candidates != Campaign.Candidates.ITEM:
+        return 1  # others join it
+    return sizes((campaign.form, *campaign.follow_ups))[0]
+
+
 def _good_rows(
     campaign: Campaign, stream: BinaryIO, options: ImportOptions, report: ImportReport
 ) -> Iterator[NativeRow]:
     longest = settings.MAX_FIELD_CHARS
+    fewest = fewest_responses(campaign)
     for line, raw in numbered_lines(stream, longest_line=40 * longest):
         report.read += 1
-        row, problems = parse_line(line, raw, longest=longest, form=campaign.form)
+        row, problems = parse_line(line, raw, longest=longest, fewest=fewest)
         if row is not None:
             yield row
         else:

@@ -77,9 +77,9 @@ def _kind(value: Any) -> str:
 
 
 def parse_line(
-    line: int, raw: str, *, longest: int, form: str
+    line: int, raw: str, *, longest: int, fewest: int
 ) -> tuple[NativeRow | None, list[RowProblem]]:
-    """Check one line of a native file for a campaign of the given form."""
+    """Check one line of a native file; `fewest` responses are what the campaign can ask about."""
     check = _Checker(line, longest)
     try:
         row = json.loads(raw, parse_constant=_refuse_constant, parse_float=_finite)
@@ -93,7 +93,7 @@ def parse_line(
     if trouble:
         check.wrong("(row)", trouble)
         return None, check.problems
-    parsed = _parse(row, raw, check, form)
+    parsed = _parse(row, raw, check, fewest)
     return (None if check.problems else parsed), check.problems
 
 
@@ -127,14 +127,14 @@ def _unstorable(row: Any) -> str:
     return ""
 
 
-def _parse(row: dict[str, Any], raw: str, check: _Checker, form: str) -> NativeRow:
+def _parse(row: dict[str, Any], raw: str, check: _Checker, fewest: int) -> NativeRow:
     check.item_id = row["id"][:80] if isinstance(row.get("id"), str) else ""
     item_id = check.text(row.get("id"), "id") if "id" in row else _missing(check, "id")
     if len(item_id) > 300:
         check.wrong("id", f"has {len(item_id)} characters; the limit is 300")
-    task = _task(row, check, form)
+    task = _task(row, check)
     prompt = _prompt(row, check)
-    responses = _responses(row, check, task)
+    responses = _responses(row, check, task, fewest)
     if row.get("split") not in (None, "train", "test"):
         check.wrong("split", f"expected 'train' or 'test', got {row['split']!r:.40}")
     if not isinstance(row.get("meta", {}), dict):
@@ -161,15 +161,13 @@ def _missing(check: _Checker, name: str, expected: str = "some text") -> str:
     return ""
 
 
-def _task(row: dict[str, Any], check: _Checker, form: str) -> str:
+def _task(row: dict[str, Any], check: _Checker) -> str:
     given = row.get("responses")
     guess = "listwise" if isinstance(given, list) and len(given) > 2 else "pairwise"
     task = row.get("task", guess)
     if not isinstance(task, str) or task not in TASKS:
         check.wrong("task", f"expected one of {', '.join(TASKS)}; got {task!r:.40}")
         return guess
-    if form == "compare" and task == "edit":
-        check.wrong("task", "'edit' items cannot be asked by a campaign whose form is 'compare'")
     return str(task)
 
 
@@ -199,7 +197,9 @@ def _prompt(row: dict[str, Any], check: _Checker) -> Prompt:
     return turns
 
 
-def _responses(row: dict[str, Any], check: _Checker, task: str) -> list[dict[str, Any]]:
+def _responses(
+    row: dict[str, Any], check: _Checker, task: str, fewest: int
+) -> list[dict[str, Any]]:
     value = row.get("responses")
     if not isinstance(value, list):
         if "responses" not in row:
@@ -207,11 +207,12 @@ def _responses(row: dict[str, Any], check: _Checker, task: str) -> list[dict[str
         else:
             check.wrong("responses", f"expected a list of {{text, model?}}, got {_kind(value)}")
         return []
-    least = max(TASKS[task], 1 if task == "edit" else 2)
+    least = max(TASKS[task], fewest)
     if not least <= len(value) <= MOST_RESPONSES:
+        why = f"for task {task!r}" if least == TASKS[task] else "for this campaign's form"
         check.wrong(
             "responses",
-            f"expected {least} to {MOST_RESPONSES} responses for task {task!r}, got {len(value)}",
+            f"expected {least} to {MOST_RESPONSES} responses {why}, got {len(value)}",
         )
     for index, response in enumerate(value):
         name = f"responses[{index}]"

@@ -170,6 +170,7 @@ def publish_round(
         return False
     ModelVersion.objects.bulk_create(versions)
     chosen_by = next((v for v in versions if v.kind == ModelVersion.Kind.ALL), None)
+    parts = parts_asked(locked.campaign)
     queries = Query.objects.bulk_create(
         [
             Query(
@@ -177,7 +178,8 @@ def publish_round(
                 round=locked,
                 item_id=plan.item_id,
                 prompt_id=plan.prompt_id,
-                form=Campaign.Form.COMPARE,
+                form=locked.campaign.form,
+                parts=parts,
                 arm=plan.arm,
                 acquisition=plan.acquisition,
                 score=plan.score,
@@ -198,6 +200,12 @@ def publish_round(
     locked.finished_at = timezone.now()
     locked.save()
     return True
+
+
+def parts_asked(campaign: Campaign) -> dict[str, Any]:
+    """The parts of a campaign's questions besides its form, as a query keeps them."""
+    found = {"follow_ups": list(campaign.follow_ups), "options": dict(campaign.form_options)}
+    return {name: value for name, value in found.items() if value}
 
 
 def _publish_slots(*, made: Round, queries: Sequence[Query]) -> None:

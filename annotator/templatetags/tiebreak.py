@@ -2,32 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 from django import template
 from django.utils.safestring import SafeString
 
 from annotator import content
-from annotator.forms import FORMS
+from annotator.forms.base import LETTERS
 from annotator.models import Campaign, Round
 
 register = template.Library()
 
 NARROW_SPACE = "\u202f"
 OPEN_FIRST = ["running", "paused", "draft", "finished"]
-# Keys of the answers, by value sent. The page's script reads them from the buttons.
-KEYS = {
-    "a3": "1",
-    "a2": "2",
-    "a1": "3",
-    "tie": "4 t",
-    "b1": "5",
-    "b2": "6",
-    "b3": "7",
-    "neither": "n",
-    "skip": "s",
-    "flag": "f",
-}
 
 
 @register.filter
@@ -43,15 +31,30 @@ def turns(prompt: str | list[dict[str, str]]) -> list[dict[str, str]]:
 
 
 @register.filter
-def form_template(name: str) -> str:
-    """The partial template of a form of feedback."""
-    return FORMS[name].template
+def at(many: Any, place: Any) -> Any:
+    """What a list or a mapping has at a place; None where it has nothing."""
+    try:
+        return many[place]
+    except (KeyError, IndexError, TypeError):
+        return None
 
 
 @register.filter
-def keys(choice: str) -> str:
-    """The keys that press this answer's button, separated by spaces."""
-    return KEYS.get(choice, "")
+def press(keys: Mapping[str, str], actions: str) -> str:
+    """The keys of some actions, separated by spaces, as scripts read them."""
+    return " ".join(keys[action] for action in actions.split() if action in keys)
+
+
+@register.filter
+def press_nth(keys: Mapping[str, str], place: int) -> str:
+    """The key of the choice in this place of a group, counted from 1."""
+    return keys.get(f"choice.{place}", "")
+
+
+@register.filter
+def is_chat(prompt: str | list[dict[str, str]]) -> bool:
+    """Whether a prompt has more than one turn."""
+    return not isinstance(prompt, str) and len(prompt) > 1
 
 
 @register.filter
@@ -61,9 +64,9 @@ def split_keys(keys: str) -> list[str]:
 
 
 @register.filter
-def side(choice: str) -> str:
-    """Which response an answer of the scale is for: `a`, `b` or `tie`."""
-    return choice[0] if choice[1:].isdigit() else choice
+def letter(place: int) -> str:
+    """The name of the response in this place, counted from 0."""
+    return LETTERS[place]
 
 
 @register.filter

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
@@ -11,9 +11,8 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
-from annotator import dispatch, selectors
+from annotator import dispatch, keys, selectors
 from annotator.errors import InvalidAnswer, InvalidInput, Missing
-from annotator.forms.compare import OTHER, SCALE
 from annotator.models import Annotator, Assignment
 from annotator.services import rounds
 from annotator.services.annotations import fetch_assignment, record_annotation, undo_last
@@ -21,46 +20,23 @@ from annotator.services.assignments import next_assignment, save_draft
 from annotator.services.campaigns import ensure_annotator, mark_guidelines_read
 
 from .access import signed_in
-
-LONGEST_DRAFT = 20_000
-
-
-@dataclass(frozen=True)
-class Workspace:
-    """Everything the workspace template may know. No arm, score, model or other answer."""
-
-    annotator: Annotator
-    status: selectors.LoopStatus
-    assignment: Assignment | None = None
-    shown: selectors.Shown | None = None
-    empty: selectors.EmptyQueue | None = None
-    errors: dict[str, list[str]] = field(default_factory=dict)
-    values: dict[str, Any] = field(default_factory=dict)
-    scale: list[tuple[str, str, int]] = field(default_factory=lambda: SCALE)
-    other: list[tuple[str, str]] = field(default_factory=lambda: OTHER)
+from .question import Workspace, plain, question
 
 
 def _workspace(
     annotator: Annotator,
     assignment: Assignment | None,
     *,
-    errors: dict[str, list[str]] | None = None,
-    values: dict[str, Any] | None = None,
+    errors: Mapping[str, list[str]] | None = None,
+    values: Mapping[str, Any] | None = None,
 ) -> Workspace:
     status = selectors.loop_status(campaign_id=annotator.campaign_id, annotator_id=annotator.pk)
     if rounds.due_reason(status, annotator.campaign):
         dispatch.nudge(annotator.campaign)
     if assignment is None:
         empty = selectors.why_empty(campaign=annotator.campaign, annotator=annotator)
-        return Workspace(annotator, status, empty=empty)
-    return Workspace(
-        annotator,
-        status,
-        assignment,
-        selectors.shown(assignment=assignment),
-        errors=errors or {},
-        values=values if values is not None else assignment.draft,
-    )
+        return Workspace(annotator, status, keys.keys_for(None), empty=empty)
+    return question(annotator, assignment, status, errors=errors, values=values)
 
 
 def _show(request: HttpRequest, workspace: Workspace, *, status: int = 200) -> HttpResponse:
@@ -125,12 +101,15 @@ def answer(request: HttpRequest, assignment_id: UUID) -> HttpResponse:
         ) from error
     try:
         said = record_annotation(
-            assignment_id=assignment_id, user=request.user, submission_key=key, data=request.POST
+            assignment_id=assignment_id,
+            user=request.user,
+            submission_key=key,
+            data=plain(request.POST),
         )
     except InvalidAnswer as error:
         assignment = fetch_assignment(assignment_id=assignment_id, user=request.user)
         again = _workspace(
-            assignment.annotator, assignment, errors=error.fields, values=request.POST.dict()
+            assignment.annotator, assignment, errors=error.fields, values=plain(request.POST)
         )
         return _show(request, again, status=422)
     return _next(request, slug=said.assignment.annotator.campaign.slug)
@@ -159,8 +138,6 @@ def undo(request: HttpRequest, slug: str) -> HttpResponse:
 @require_POST
 @signed_in
 def draft(request: HttpRequest, assignment_id: UUID) -> HttpResponse:
-    """Keep what was typed so far."""
-    text = request.POST.get("rationale", "")[:LONGEST_DRAFT]
-    typed = {"rationale": text.replace("\0", "")}  # which no database text can hold
-    saved = save_draft(assignment_id=assignment_id, user=request.user, draft=typed)
+    """Keep what was typed and chosen so far."""
+    saved = save_draft(assignment_id=assignment_id, user=request.user, draft=plain(request.POST))
     return JsonResponse({"saved": saved})

@@ -11,8 +11,7 @@ from django.conf import settings
 from django.contrib.staticfiles import finders
 from django.template.loader import get_template
 
-from annotator.forms.compare import CHOICES
-from annotator.templatetags.tiebreak import KEYS
+from annotator.keys import DEFAULTS, checked
 
 TEMPLATES_DIR = Path(settings.BASE_DIR) / "templates"
 STATIC_DIR = Path(settings.BASE_DIR) / "static"
@@ -81,10 +80,8 @@ def test_htmx_neither_evaluates_nor_styles_and_swaps_the_answers_that_are_errors
     }
 
 
-def test_every_answer_has_a_key_and_no_two_share_one():
-    assert set(KEYS) == {value for value, _ in CHOICES}
-    keys = [key for keys in KEYS.values() for key in keys.split()] + ["r", "z", "g"]
-    assert len(keys) == len(set(keys))
+def test_no_two_actions_of_one_page_share_a_default_key():
+    assert checked(DEFAULTS) == {}
 
 
 @pytest.mark.parametrize("path", SCRIPTS, ids=lambda path: path.name)

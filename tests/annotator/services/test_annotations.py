@@ -74,7 +74,7 @@ def test_a_wrong_answer_leaves_the_question_open(campaign: Campaign, ada: User) 
     assignment = lease(campaign, ada)
     with pytest.raises(InvalidAnswer) as caught:
         answer(assignment, ada, "a9")
-    assert "choice" in caught.value.fields
+    assert "verdict" in caught.value.fields
     assert lease(campaign, ada) == assignment
 
 

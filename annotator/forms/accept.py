@@ -1,0 +1,81 @@
+"""`accept`: is each response good enough? After a ranking: where the line runs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from django import forms
+
+from .base import Options, Outcome, Part, PartInput, Said, Shown
+
+YES_NO = [("yes", "Good enough"), ("no", "Not good enough")]
+
+
+def field(letter: str) -> str:
+    """The field that says whether a response is good enough."""
+    return f"good-{letter}"
+
+
+class AcceptInput(PartInput):
+    """Yes or no for each response."""
+
+    def __init__(self, shown: Shown, data: Mapping[str, Any]) -> None:
+        super().__init__(data)
+        for letter in shown.letters:
+            self.fields[field(letter)] = forms.ChoiceField(
+                choices=YES_NO,
+                error_messages={
+                    "required": f"{letter}: is it good enough?",
+                    "invalid_choice": f"{letter}: expected yes or no, got “%(value)s”.",
+                },
+            )
+
+
+class Accept(Part):
+    """The line of good enough."""
+
+    name = "accept"
+    label = "good enough or not"
+    question = "Which responses are good enough?"
+    help = "Good enough: you would send it as it is."
+    card = "annotate/forms/accept_card.html"
+    least, most = 1, 10
+
+    def parse(
+        self, data: Mapping[str, Any], *, shown: Shown, options: Options, so_far: Said
+    ) -> Said:
+        """Two tiers with the line between them; an order that came before keeps its tiers."""
+        del options, so_far  # the line is fitted to an order where the parts are put together
+        clean = AcceptInput.read(data, shown)
+        pairs = zip(shown.letters, shown.order, strict=True)
+        good = frozenset(pk for letter, pk in pairs if clean[field(letter)] == "yes")
+        bad = tuple(pk for pk in shown.order if pk not in good)
+        above = tuple(pk for pk in shown.order if pk in good)
+        return Said(
+            tuple(tier for tier in (above, bad) if tier),
+            acceptable=1 if above else 0,
+            good=good,
+            outcome=_outcome(above, bad) if len(shown.order) > 1 else None,
+            details={"uncompared": True} if len(shown.order) > 1 else {},
+        )
+
+    def context(
+        self, *, shown: Shown, options: Options, values: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        """Two buttons a response."""
+        del options
+        return {
+            "rows": [
+                {"letter": letter, "name": field(letter), "value": values.get(field(letter))}
+                for letter in shown.letters
+            ],
+            "choices": [(value, label, f"good.{value}") for value, label in YES_NO],
+        }
+
+
+def _outcome(above: tuple[int, ...], bad: tuple[int, ...]) -> Outcome:
+    """Where all are good, nothing was compared: that is no tie."""
+    if not above:
+        return Outcome.NEITHER
+    return Outcome.PREFERENCE if bad else Outcome.OTHER

@@ -1,0 +1,69 @@
+"""`best_worst`: the best and the worst of three to six responses."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from django import forms
+
+from .base import Options, Part, PartInput, Said, Shown, position
+
+
+class BestWorstInput(PartInput):
+    """Two letters."""
+
+    def __init__(self, shown: Shown, data: Mapping[str, Any]) -> None:
+        super().__init__(data)
+        choices = [(letter, letter) for letter in shown.letters]
+        for name in ("best", "worst"):
+            self.fields[name] = forms.ChoiceField(
+                choices=choices,
+                error_messages={
+                    "required": f"Choose the {name} response.",
+                    "invalid_choice": f"{name}: “%(value)s” is not one of "
+                    f"{', '.join(shown.letters)}.",
+                },
+            )
+
+    def clean(self) -> dict[str, Any]:
+        """One response cannot be both."""
+        clean = super().clean() or self.cleaned_data
+        if clean.get("best") and clean.get("best") == clean.get("worst"):
+            self.add_error("worst", f"{clean['best']} cannot be the best and the worst.")
+        return clean
+
+
+class BestWorst(Part):
+    """Two choices that say most about a set: 2k - 3 of its pairs."""
+
+    name = "best_worst"
+    label = "pick the best and the worst of three to six"
+    question = "Which one is best, and which one is worst?"
+    help = "Everything in between counts as between; its order is left open."
+    template = "annotate/forms/best_worst.html"
+    least, most = 3, 6
+
+    def parse(
+        self, data: Mapping[str, Any], *, shown: Shown, options: Options, so_far: Said
+    ) -> Said:
+        """Best, the rest together, worst."""
+        del options, so_far
+        clean = BestWorstInput.read(data, shown)
+        best, worst = position(clean["best"], shown), position(clean["worst"], shown)
+        middle = tuple(pk for pk in shown.order if pk not in (best, worst))
+        # The middle is one tier because its order was not asked for, not because it is level.
+        return Said(((best,), middle, (worst,)), details={"uncompared": True})
+
+    def context(
+        self, *, shown: Shown, options: Options, values: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        """The letters with what is chosen."""
+        del options
+        return {
+            "letters": [(letter, f"choice.{n}") for n, letter in enumerate(shown.letters, start=1)],
+            "groups": [
+                ("best", "Best", values.get("best")),
+                ("worst", "Worst", values.get("worst")),
+            ],
+        }
