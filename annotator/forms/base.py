@@ -152,7 +152,7 @@ class PartInput(forms.Form):
             InvalidAnswer: with the messages by field.
         """
         make: Any = cls  # each part adds what it has to know
-        form = make(*args, data)
+        form: PartInput = make(*args, data)
         if not form.is_valid():
             raise InvalidAnswer(
                 {name: [str(e) for e in said] for name, said in form.errors.items()}

@@ -1,7 +1,7 @@
 """The rows. One module per concern; every model has at most eight methods, none across tables."""
 
 from .annotation import Annotation
-from .campaign import Annotator, Campaign, Guidelines, Membership
+from .campaign import Annotator, Campaign, Guidelines, Membership, Preferences
 from .dataset import Snapshot
 from .job import Job
 from .learner import EncoderCard, ModelVersion
@@ -20,6 +20,7 @@ __all__ = [
     "Job",
     "Membership",
     "ModelVersion",
+    "Preferences",
     "Prompt",
     "Query",
     "QueryResponse",

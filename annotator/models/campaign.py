@@ -137,6 +137,13 @@ class Campaign(models.Model):
         help_text="Share of prompts reserved for testing when the campaign starts; "
         "never trained on.",
     )
+    image_hosts = ArrayField(
+        models.CharField(max_length=253),
+        default=list,
+        blank=True,
+        help_text="Hosts whose pictures are shown in prompts and responses, such as "
+        "images.example.org; pictures from elsewhere stay links.",
+    )
     lease_minutes = models.PositiveIntegerField(
         default=30,
         validators=[MinValueValidator(1)],
@@ -225,6 +232,23 @@ class Membership(models.Model):
 
     def __str__(self) -> str:
         return f"{self.user} is {self.role} of {self.campaign}"
+
+
+class Preferences(models.Model):
+    """How one person likes to work, in all campaigns."""
+
+    user = models.OneToOneField(
+        settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="preferences"
+    )
+    keys = models.JSONField(
+        default=dict, blank=True, help_text="Action to key, where it differs from the default."
+    )
+
+    class Meta:
+        verbose_name_plural = "preferences"
+
+    def __str__(self) -> str:
+        return f"preferences of {self.user}"
 
 
 class Annotator(models.Model):

@@ -7,6 +7,7 @@ import uuid
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import Q
+from django.utils import timezone
 
 from annotator.querysets import AssignmentQuerySet, RoundQuerySet, SlotQuerySet
 
@@ -208,8 +209,11 @@ class Assignment(models.Model):
     submission_key = models.UUIDField(default=uuid.uuid4, help_text="Makes submitting idempotent.")
     lease_until = models.DateTimeField()
     guidelines_version = models.PositiveIntegerField(default=0)
+    ahead = models.BooleanField(
+        default=False, help_text="Leased while the person still worked on the one before."
+    )
     draft = models.JSONField(default=dict, blank=True, help_text="What was typed so far.")
-    shown_at = models.DateTimeField(auto_now_add=True)
+    shown_at = models.DateTimeField(default=timezone.now)
     closed_at = models.DateTimeField(null=True, blank=True)
     reopened = models.PositiveSmallIntegerField(default=0, help_text="How often it was undone.")
 
