@@ -48,12 +48,17 @@ def load(campaign: Campaign, rows: list[Row], **options: Any) -> ImportReport:
 
 
 def make_campaign(
-    slug: str = "sky", *, prompts: int = 6, people: tuple[User, ...] = (), **fields: Any
+    slug: str = "sky",
+    *,
+    prompts: int = 6,
+    people: tuple[User, ...] = (),
+    rows: list[Row] | None = None,
+    **fields: Any,
 ) -> Campaign:
     """A running campaign with a pool, without holdout unless asked for, and with annotators."""
     defaults: dict[str, Any] = {"holdout_prompts": 0.0, "holdout_share": 0.0, "queue_low": 0}
     campaign = create_campaign(slug=slug, name=slug.capitalize(), **(defaults | fields))
-    load(campaign, [item(number) for number in range(prompts)])
+    load(campaign, rows or [item(number) for number in range(prompts)])
     Campaign.objects.filter(pk=campaign.pk).update(state=Campaign.State.RUNNING)
     campaign.refresh_from_db()
     for person in people:
@@ -83,6 +88,13 @@ def ask(campaign: Campaign, *, most: int = 1000, arm: str = "random") -> list[Qu
     return list(Query.objects.filter(round=made).order_by("pk"))
 
 
+def _sets(campaign: Campaign, responses: list[int]) -> list[tuple[int, ...]]:
+    """Pairs for a comparison; for other forms what was imported together."""
+    if campaign.form == Campaign.Form.COMPARE:
+        return list(combinations(responses, 2))
+    return [tuple(responses)]
+
+
 def _plan(campaign: Campaign, arm: str) -> list[PlannedQuery]:
     by_item: dict[tuple[int, int], list[int]] = {}
     places = ItemResponse.objects.filter(item__campaign=campaign).order_by("item_id", "position")
@@ -100,5 +112,5 @@ def _plan(campaign: Campaign, arm: str) -> list[PlannedQuery]:
             propensity=0.5,
         )
         for (item_id, prompt_id), responses in by_item.items()
-        for pair in combinations(responses, 2)
+        for pair in _sets(campaign, responses)
     ]

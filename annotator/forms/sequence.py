@@ -38,10 +38,17 @@ class Step:
 
 def sequence(names: Sequence[str], chosen: Mapping[str, Options]) -> tuple[Step, ...]:
     """The steps of a question, the rationale last; options left out are the defaults."""
-    return tuple(
+    steps = (
         Step(PARTS[name], defaults(name) | dict(chosen.get(name, {})))
         for name in (*names, RATIONALE.name)
     )
+    return tuple(_without_line(step) if Accept.name in names else step for step in steps)
+
+
+def _without_line(step: Step) -> Step:
+    """A comparison does not ask what `accept` asks about each response."""
+    off = {name: False for name in ("neither", "both_good") if name in step.options}
+    return Step(step.part, dict(step.options) | off)
 
 
 def defaults(name: str) -> dict[str, Any]:

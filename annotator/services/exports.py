@@ -44,6 +44,11 @@ class Question:
     annotations: list[Annotation]
     queries: list[Query]
 
+    @property
+    def edits(self) -> list[Response]:
+        """What people made of these responses by rewriting them."""
+        return [edit for response in self.responses for edit in response.edits.all()]
+
 
 def rows(
     *, campaign: Campaign, format_name: str, options: ExportOptions = ExportOptions()
@@ -69,7 +74,7 @@ def questions(*, campaign: Campaign, options: ExportOptions) -> Iterator[Questio
         Item.objects.filter(campaign=campaign)
         .filter(Exists(asked.filter(item_id=OuterRef("pk"))))
         .select_related("prompt")
-        .prefetch_related("places__response", Prefetch("queries", asked, to_attr="asked"))
+        .prefetch_related("places__response__edits", Prefetch("queries", asked, to_attr="asked"))
         .order_by("pk")
     )
     for item in items.iterator(chunk_size=CHUNK):
@@ -99,7 +104,7 @@ def _asked(campaign: Campaign, options: ExportOptions) -> QuerySet[Query]:
     people = standing.select_related("annotator").order_by("pk")
     return (
         asked.select_related("round", "model_version__round")
-        .prefetch_related("members__response", Prefetch("annotations", people))
+        .prefetch_related("members__response__edits", Prefetch("annotations", people))
         .order_by("pk")
     )
 
@@ -193,24 +198,93 @@ def _native_response(response: Response) -> Row:
 def _native_annotation(annotation: Annotation, question: Question) -> Row:
     if annotation.via == Annotation.Via.IMPORT:
         return dict(annotation.extra)
-    index = {response.pk: i for i, response in enumerate(question.responses)}
-    tiers = annotation.tiers or []
-    choice: int | str | None = None
-    if annotation.outcome == Annotation.Outcome.TIE:
-        choice = "tie"
-    elif annotation.outcome == Annotation.Outcome.PREFERENCE:
-        choice = index[tiers[0][0]]
+    ids = [response.pk for response in question.responses]
+    # An edit is in the weak order and not among the responses that were asked about.
+    places = {pk: n for n, tier in enumerate(annotation.tiers or []) for pk in tier}
+    known = {pk: place for pk, place in places.items() if pk in ids}
     row: Row = {
         "annotator": annotation.annotator.pseudonym,
         "kind": annotation.annotator.kind,
-        "choice": choice,
+        "choice": _choice(known, ids, annotation.outcome),
         "strength": annotation.strength,
+        "ranking": _ranking(known, ids) if len(ids) > 2 else None,
+        "ratings": _ratings(annotation, known, ids) or None,
         "rationale": annotation.rationale or None,
+        "edit": _edit(annotation, places, question),
         "time_s": None if annotation.active_ms is None else annotation.active_ms / 1000,
     }
     row = {key: value for key, value in row.items() if value is not None or key == "choice"}
     meta = {"outcome": annotation.outcome, KEY: str(annotation.submission_key)}
+    if annotation.details:
+        meta["details"] = by_index(annotation.details, ids)
     return row | {"meta": meta}
+
+
+def _choice(places: dict[int, int], ids: list[int], outcome: str) -> int | str | None:
+    """The index of the one response above all others, or "tie"."""
+    if outcome == Annotation.Outcome.TIE:
+        return "tie"
+    if outcome != Annotation.Outcome.PREFERENCE or len(places) < 2:
+        return None
+    best = min(places.values())
+    winners = [pk for pk, place in places.items() if place == best]
+    return ids.index(winners[0]) if len(winners) == 1 else None
+
+
+def _ranking(places: dict[int, int], ids: list[int]) -> list[int | None] | None:
+    """Ranks of the responses, 1 is best and null unranked; None where nothing was ranked."""
+    ranks = {place: n for n, place in enumerate(sorted(set(places.values())), start=1)}
+    if len(ranks) < 2:
+        return None
+    return [ranks[places[pk]] if pk in places else None for pk in ids]
+
+
+def _ratings(annotation: Annotation, places: dict[int, int], ids: list[int]) -> Row:
+    """Marks by aspect, and who is above the line of good enough."""
+    given = annotation.details.get("rate", {}).get("ratings", {})
+    found: Row = {
+        aspect: [marks.get(str(pk)) for pk in ids] for aspect, marks in sorted(given.items())
+    }
+    line = annotation.acceptable
+    if line is not None:
+        found["acceptable"] = [int(places[pk] < line) if pk in places else None for pk in ids]
+    return found
+
+
+def _edit(annotation: Annotation, places: dict[int, int], question: Question) -> Row | None:
+    """The rewrite that the weak order has beside the responses that were asked about."""
+    made = next((r for r in question.edits if r.pk in places), None)
+    if made is None:
+        return None
+    ids = [response.pk for response in question.responses]
+    reasons = annotation.details.get("edit", {}).get("reasons") or []
+    return {"response": ids.index(made.parent_id), "text": made.text, "reasons": reasons}
+
+
+def by_index(details: Any, ids: list[int]) -> Any:
+    """Details with responses as they are numbered in the row: ids do not leave the system."""
+    index = {pk: n for n, pk in enumerate(ids)}
+    told: Row = {}
+    for name, part in details.items():
+        if not isinstance(part, dict):
+            told[name] = part
+            continue
+        told[name] = {key: _told(key, value, index) for key, value in part.items()}
+    return told
+
+
+def _told(key: str, value: Any, index: dict[int, int]) -> Any:
+    if key == "aspects":
+        return {aspect: index.get(who, who) for aspect, who in value.items()}
+    if key == "ratings":
+        return {a: {index[int(pk)]: m for pk, m in marks.items()} for a, marks in value.items()}
+    if key == "thumbs":
+        return {index[int(pk)]: thumb for pk, thumb in value.items()}
+    if key == "highlights":
+        return [{**mark, "response": index[mark["response"]]} for mark in value]
+    if key == "unranked":
+        return [index[pk] for pk in value]
+    return index.get(value, value) if key in ("of", "unchanged") else value
 
 
 # --- preference pairs ------------------------------------------------------------------

@@ -1,14 +1,14 @@
 /*
- * What is typed is on the server within a second. Until the server has confirmed it, a copy stays
- * in this browser, per assignment; afterwards none does.
+ * What is typed, chosen or moved is on the server within a second. Until the server has confirmed
+ * it, a copy stays in this browser, per assignment; afterwards none does.
  */
 
-const PAUSE = 500; // milliseconds without typing before saving
-const LONGEST = 20_000; // characters the server keeps
+const PAUSE = 500; // milliseconds without a change before saving
 const PREFIX = "tiebreak:draft:";
 const KEEP_DAYS = 30;
+const SKIPPED = new Set(["csrfmiddlewaretoken", "submission_key", "first_action_ms", "active_ms"]);
 
-const field = () => document.querySelector("textarea[data-draft-url]");
+const form = () => document.getElementById("question");
 const cookie = (name) =>
   document.cookie.split("; ").find((part) => part.startsWith(`${name}=`))?.slice(name.length + 1);
 const clock = () =>
@@ -18,17 +18,20 @@ const clock = () =>
     second: "2-digit",
   }).format(new Date());
 
+/** The words of the page, in its language. */
+const words = (name) => document.getElementById("saved")?.dataset[name] ?? "";
+
 const local = {
   get(id) {
     try {
-      return JSON.parse(localStorage.getItem(PREFIX + id))?.text ?? null;
+      return JSON.parse(localStorage.getItem(PREFIX + id))?.entries ?? null;
     } catch {
       return null;
     }
   },
-  set(id, text) {
+  set(id, entries) {
     try {
-      localStorage.setItem(PREFIX + id, JSON.stringify({ text, at: Date.now() }));
+      localStorage.setItem(PREFIX + id, JSON.stringify({ entries, at: Date.now() }));
     } catch {
       /* private window or full: the server's copy has to do */
     }
@@ -53,7 +56,7 @@ const local = {
 };
 
 let timer = null;
-let confirmed = ""; // what the server is known to have, for the field on the page
+let confirmed = ""; // what the server is known to have, for the question on the page
 let tries = 0;
 
 function mark(text, tone = "") {
@@ -61,6 +64,27 @@ function mark(text, tone = "") {
   if (!place) return;
   place.textContent = text;
   place.className = `saved ${tone}`;
+}
+
+/** Everything the person said so far, as [name, value]; empty fields say nothing. */
+function read() {
+  return [...new FormData(form())].filter(([name, value]) => !SKIPPED.has(name) && value !== "");
+}
+
+/** Put a kept copy into the fields. Two versions of a text are both kept. */
+function write(entries) {
+  const given = new Map();
+  for (const [name, value] of entries) given.set(name, [...(given.get(name) ?? []), value]);
+  for (const field of form().elements) {
+    if (!field.name || SKIPPED.has(field.name) || field.type === "submit") continue;
+    const values = given.get(field.name);
+    if (field.type === "radio" || field.type === "checkbox") {
+      if (values) field.checked = values.includes(field.value);
+    } else if (values) {
+      field.value = field.name === "rationale" ? merge(values[0], field.value) : values[0];
+    }
+  }
+  document.dispatchEvent(new CustomEvent("tiebreak:restored"));
 }
 
 function fit(textarea) {
@@ -71,43 +95,39 @@ function fit(textarea) {
 
 async function save({ leaving = false } = {}) {
   clearTimeout(timer);
-  const textarea = field();
-  if (!textarea || textarea.value === confirmed || textarea.readOnly) return;
-  const { assignment } = textarea.dataset;
-  const text = textarea.value;
-  if (text.length > LONGEST) {
-    mark(`${text.length.toLocaleString()} characters; at most ${LONGEST.toLocaleString()} can be sent`, "bad");
-    return;
-  }
-  const body = new URLSearchParams({ rationale: text });
+  if (!form() || form().inert) return;
+  const { answer: assignment, draftUrl } = form().dataset;
+  const entries = read();
+  const text = JSON.stringify(entries);
+  if (text === confirmed) return;
   try {
-    const response = await fetch(textarea.dataset.draftUrl, {
+    const response = await fetch(draftUrl, {
       method: "POST",
-      body,
+      body: new URLSearchParams(entries),
       credentials: "same-origin",
-      keepalive: leaving,
+      keepalive: leaving && text.length < 60_000, // more than that browsers refuse to keep alive
       headers: { "X-CSRFToken": cookie("csrftoken") ?? "", "HX-Request": "true" },
     });
     if (response.status === 401) {
       const html = await response.text();
       document.dispatchEvent(new CustomEvent("tiebreak:signed-out", { detail: { html } }));
-      mark("Kept in this browser until you sign in", "bad");
+      mark(words("signedOut"), "bad");
       return;
     }
     if (!response.ok) throw new Error(String(response.status));
     const { saved } = await response.json();
-    if (field()?.dataset.assignment !== assignment) return;
+    if (form()?.dataset.answer !== assignment) return;
     tries = 0;
     if (!saved) {
-      mark("This question has been answered already", "bad");
+      mark(words("answered"), "bad");
       return;
     }
     confirmed = text;
-    if (local.get(assignment) === text) local.remove(assignment);
-    if (field().value === text) mark(`Draft saved ${clock()}`, "good");
+    if (JSON.stringify(local.get(assignment)) === text) local.remove(assignment);
+    if (JSON.stringify(read()) === text) mark(`${words("draft")} ${clock()}`, "good");
     else timer = setTimeout(save, PAUSE);
   } catch {
-    mark("Kept in this browser; not on the server yet", "bad");
+    mark(words("away"), "bad");
     tries += 1;
     clearTimeout(timer);
     timer = setTimeout(save, Math.min(30, 2 ** tries) * 1000);
@@ -121,36 +141,40 @@ function merge(here, there) {
 }
 
 function begin() {
-  const textarea = field();
   clearTimeout(timer);
-  if (!textarea) return;
+  if (!form()) return;
+  const { answer: assignment } = form().dataset;
+  const there = JSON.stringify(read());
   // A form that came back with errors shows what was sent, which is not a saved draft.
-  confirmed = textarea.getAttribute("aria-invalid") ? "" : textarea.value;
-  const kept = local.get(textarea.dataset.assignment);
-  if (kept !== null && kept !== textarea.value) {
-    textarea.value = merge(kept, textarea.value);
-    mark("Restored from this browser");
+  confirmed = document.getElementById("errors") ? "" : there;
+  const kept = local.get(assignment);
+  if (kept && JSON.stringify(kept) !== there) {
+    write(kept);
+    mark(words("restored"));
     save();
-  } else if (textarea.value !== confirmed) save();
-  else if (textarea.value) mark("Draft restored", "good");
-  if (kept === confirmed) local.remove(textarea.dataset.assignment);
-  fit(textarea);
+  } else {
+    if (there !== confirmed) save();
+    else if (read().length) mark(words("continued"), "good");
+    if (kept) local.remove(assignment);
+  }
+  for (const textarea of form().querySelectorAll("[data-grows]")) fit(textarea);
 }
 
-document.addEventListener("input", (event) => {
-  if (!event.target.matches?.("textarea[data-draft-url]")) return;
-  const textarea = event.target;
-  local.set(textarea.dataset.assignment, textarea.value);
-  mark("Saving …");
-  fit(textarea);
+function changed(event) {
+  if (event.target.form !== form() || !form() || SKIPPED.has(event.target.name)) return;
+  local.set(form().dataset.answer, read());
+  mark(words("saving"));
+  if (event.target.matches("[data-grows]")) fit(event.target);
   clearTimeout(timer);
   timer = setTimeout(save, PAUSE);
-});
+}
+
+document.addEventListener("input", changed);
 
 document.addEventListener("htmx:beforeRequest", (event) => {
   const { elt } = event.detail;
   if (elt.dataset?.answer) {
-    clearTimeout(timer); // the answer carries the text itself
+    clearTimeout(timer); // the answer carries everything itself
     mark("");
   } else if (elt.id === "undo-form") save({ leaving: true }); // another question comes in between
 });
@@ -159,7 +183,7 @@ document.addEventListener("htmx:afterSwap", (event) => {
 });
 document.addEventListener("tiebreak:answered", (event) => {
   local.remove(event.detail.assignment);
-  if (document.getElementById("saved")?.textContent === "") mark(`Answer saved ${clock()}`, "good");
+  if (document.getElementById("saved")?.textContent === "") mark(`${words("sent")} ${clock()}`, "good");
 });
 document.addEventListener("signed-in", () => save());
 window.addEventListener("online", () => save());

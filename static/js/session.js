@@ -32,12 +32,9 @@ function say(text, { tone = "bad", action = null, label = "" } = {}) {
 
 /** While a try may have reached the server, another choice under the same key would be ignored. */
 function lock(form, locked) {
-  const decide = form?.querySelector("fieldset.decide");
-  const rationale = form?.querySelector("textarea[name=rationale]");
-  if (decide) decide.disabled = locked;
-  if (rationale) rationale.readOnly = locked;
-  const undo = document.getElementById("undo");
-  if (undo) undo.disabled = locked;
+  if (!form) return;
+  form.inert = locked;
+  if (!locked) for (const text of form.querySelectorAll("textarea")) text.readOnly = false;
 }
 
 function forget() {
@@ -110,7 +107,7 @@ document.addEventListener("htmx:configRequest", (event) => {
 // What is typed while the answer is under way would be in neither the answer nor a draft.
 document.addEventListener("htmx:beforeRequest", (event) => {
   if (!isAnswer(event.detail.elt)) return;
-  event.detail.elt.querySelector("textarea[name=rationale]").readOnly = true;
+  for (const text of event.detail.elt.querySelectorAll("textarea")) text.readOnly = true;
 });
 
 document.addEventListener("htmx:beforeSwap", (event) => {

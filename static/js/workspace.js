@@ -1,7 +1,8 @@
 /* The workspace: keys, timing, focus after a swap, the guidelines drawer. By event delegation. */
 
 const CALM = 200; // milliseconds after a swap in which a key is taken for a slip
-const TYPING = "input, textarea, select, [contenteditable]:not([contenteditable=false])";
+const TYPING =
+  "input:not([type=radio], [type=checkbox]), textarea, select, [contenteditable]:not([contenteditable=false])";
 
 const byId = (id) => document.getElementById(id);
 const view = () => byId("workspace").querySelector("[data-view]")?.dataset.view ?? "";
@@ -17,20 +18,67 @@ function names(event) {
   const said = event.key.toLowerCase();
   const place = /^(?:Digit|Numpad|Key)([0-9A-Z])$/.exec(event.code)?.[1].toLowerCase();
   const digitRow = /^(?:Digit|Numpad)/.test(event.code);
-  return /^[a-z0-9]$/.test(said) && !digitRow ? [said] : [said, place];
+  return (/^[a-z0-9]$/.test(said) && !digitRow) || !place ? [said] : [said, place];
 }
 
+/** What a key presses: of choices that share it, the one in the group that is being answered. */
 function buttonFor(event, root) {
   const wanted = names(event);
-  return [...root.querySelectorAll("[data-key]")].find((button) =>
+  const found = [...root.querySelectorAll("[data-key]")].filter((button) =>
     button.dataset.key.split(" ").some((key) => wanted.includes(key)),
   );
+  const grouped = found.filter((button) => button.closest("[data-group]"));
+  if (grouped.length < found.length) return found.find((button) => !grouped.includes(button));
+  const group = currentGroup(grouped.map((button) => button.closest("[data-group]")));
+  return grouped.find((button) => button.closest("[data-group]") === group);
 }
+
+/* Groups of choices ------------------------------------------------------------------------- */
+
+const groups = () => [...byId("workspace").querySelectorAll("[data-group]")];
+
+const isAnswered = (group) =>
+  Boolean(group.querySelector("input:checked")) || [...group.querySelectorAll("input[type=number]")].some((i) => i.value);
+
+/** The group to answer now, of some: the one with the focus, else the first open one after it. */
+function currentGroup(among = groups()) {
+  const focused = document.activeElement?.closest?.("[data-group]");
+  if (among.includes(focused) && !isAnswered(focused)) return focused;
+  const open = among.filter((group) => !isAnswered(group));
+  const behind = open.filter(
+    (group) => focused && focused.compareDocumentPosition(group) & Node.DOCUMENT_POSITION_FOLLOWING,
+  );
+  return behind[0] ?? open[0] ?? (among.includes(focused) ? focused : among.at(-1));
+}
+
+/** Go to the next or the previous group. */
+function step(by) {
+  const all = groups().filter((group) => group.querySelector("input, button"));
+  const at = all.indexOf(document.activeElement?.closest?.("[data-group]"));
+  const next = all[at < 0 ? (by > 0 ? 0 : all.length - 1) : Math.min(Math.max(at + by, 0), all.length - 1)];
+  const target = next?.querySelector("input:checked, input, button");
+  target?.focus({ preventScroll: Boolean(target && inStickyBar(target)) });
+  markCurrent();
+}
+
+/** Show which group the next key will answer, where there is more than one. */
+function markCurrent() {
+  const all = groups();
+  const current = all.length > 1 ? currentGroup(all) : null;
+  for (const group of all) group.toggleAttribute("data-current", group === current);
+}
+
+document.addEventListener("change", (event) => {
+  if (event.target.closest?.("[data-group]")) markCurrent();
+});
+document.addEventListener("focusin", (event) => {
+  if (event.target.closest?.("#question")) markCurrent();
+});
 
 document.addEventListener("keydown", (event) => {
   if (event.defaultPrevented || event.isComposing || event.ctrlKey || event.metaKey || event.altKey) return;
   const typing = event.target.closest?.(TYPING);
-  if (event.key === "Escape" && typing?.id === "rationale") {
+  if (event.key === "Escape" && typing?.closest("#question")) {
     typing.blur();
     return;
   }
@@ -46,17 +94,31 @@ document.addEventListener("keydown", (event) => {
   if (event.target.closest?.("dialog")) return;
   if (moveAlongScale(event)) return;
   const wanted = names(event);
-  const field = byId("workspace").querySelector("[data-focus-key]");
-  if (field && wanted.includes(field.dataset.focusKey)) {
+  const field = [...byId("workspace").querySelectorAll("[data-focus-key]")].find((one) =>
+    wanted.includes(one.dataset.focusKey),
+  );
+  if (field) {
     event.preventDefault();
     field.focus({ preventScroll: inStickyBar(field) });
     field.setSelectionRange(field.value.length, field.value.length);
     return;
   }
+  const form = byId("question");
+  for (const [by, key] of [[1, form?.dataset.nextKey], [-1, form?.dataset.backKey]]) {
+    if (key && wanted.includes(key)) {
+      event.preventDefault();
+      step(by);
+      return;
+    }
+  }
+  if (event.key === "Enter" && event.target.closest("button:not(.letter), a, summary, input")) return; // their own
   const button = buttonFor(event, byId("workspace"));
   if (!button) return;
   event.preventDefault();
-  if (performance.now() - swappedAt > CALM) button.click();
+  if (performance.now() - swappedAt <= CALM) return;
+  button.click();
+  const choice = button.matches("label") ? button.querySelector("input") : null;
+  choice?.focus({ preventScroll: inStickyBar(choice) });
 });
 
 /** Arrow keys walk along the row of strengths once the focus is in it. */
@@ -196,6 +258,7 @@ function arrive() {
   preparePrompt();
   markScrollers();
   startTiming();
+  markCurrent();
 }
 
 document.addEventListener("htmx:afterSwap", (event) => {
@@ -205,12 +268,13 @@ document.addEventListener("htmx:afterSwap", (event) => {
   if (target?.id !== "workspace") return;
   swappedAt = performance.now();
   const now = view();
-  const failed = byId("workspace").querySelector("[aria-invalid], fieldset[aria-describedby]");
+  const failed = byId("errors");
   arrive();
   if (failed) {
-    const first = failed.matches("fieldset") ? failed.querySelector("button") : failed;
+    const first = fieldInError(failed) ?? byId("workspace").querySelector("[data-focus]");
     first.focus({ preventScroll: inStickyBar(first) });
-    announce(byId("workspace").querySelector(".error")?.textContent ?? "");
+    if (!inStickyBar(first)) first.scrollIntoView({ block: "center" });
+    announce(failed.querySelector("ul").textContent);
   } else if (now !== shown) {
     window.scrollTo(0, 0);
     const heading = byId("workspace").querySelector("[data-focus]");
@@ -220,6 +284,18 @@ document.addEventListener("htmx:afterSwap", (event) => {
   }
   shown = now;
 });
+
+/** The first field that a message is about. */
+function fieldInError(list) {
+  for (const line of list.querySelectorAll("[data-error-for]")) {
+    const name = CSS.escape(line.dataset.errorFor);
+    const field = byId("question").querySelector(
+      `[aria-invalid], [name="${name}"]:not([type=hidden]), [data-group="${name}"] :is(input, button)`,
+    );
+    if (field) return field;
+  }
+  return null;
+}
 
 /* Prompt and scrolling areas ---------------------------------------------------------------- */
 
@@ -246,7 +322,7 @@ document.addEventListener("click", (event) => {
   if (!button) return;
   const open = button.closest(".prompt").classList.toggle("is-whole");
   button.setAttribute("aria-expanded", String(open));
-  button.textContent = open ? "Show less" : "Show all of it";
+  button.textContent = open ? button.dataset.less : button.dataset.more;
 });
 addEventListener("resize", preparePrompt);
 
