@@ -11,6 +11,7 @@ urlpatterns = [
     path("signin/here/", session.sign_in_here, name="signin-here"),
     path("signout/", auth_views.LogoutView.as_view(), name="signout"),
     path("c/<slug:slug>/", annotate.workspace, name="workspace"),
+    path("c/<slug:slug>/ahead/", annotate.ahead, name="ahead"),
     path("c/<slug:slug>/guidelines/", annotate.guidelines, name="guidelines"),
     path("c/<slug:slug>/undo/", annotate.undo, name="undo"),
     path("c/<slug:slug>/progress/", campaigns.progress, name="progress"),

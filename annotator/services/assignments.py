@@ -76,8 +76,13 @@ def lock_annotator(*, slug: str, user: User) -> Annotator:
 
 
 @transaction.atomic
-def next_assignment(*, slug: str, user: User) -> tuple[Annotator, Assignment | None]:
-    """Lease the next slot to this person, or give back the one they have. At most four queries.
+def next_assignment(
+    *, slug: str, user: User, after: uuid.UUID | None = None
+) -> tuple[Annotator, Assignment | None]:
+    """Lease the next slot to this person, or give back the one they have. At most five queries.
+
+    With `after`, the one that comes next when that assignment is answered: leased ahead, so that
+    it can be on the page at the press of a key.
 
     A person who reloads, opens a second tab or changes device gets the same question. Returns
     no assignment when the campaign is not running, the newest guidelines were not read yet
@@ -90,33 +95,36 @@ def next_assignment(*, slug: str, user: User) -> tuple[Annotator, Assignment | N
         or annotator.guidelines_read < annotator.guidelines_version  # type: ignore[attr-defined]
     ):
         return annotator, None
-    return annotator, _resume(annotator) or _claim(annotator)
+    return annotator, _resume(annotator, after) or _claim(annotator, ahead=after is not None)
 
 
-def _resume(annotator: Annotator) -> Assignment | None:
+def _resume(annotator: Annotator, after: uuid.UUID | None) -> Assignment | None:
     """The person's own open assignment, its lease renewed if it ran out but nobody took it.
 
     Not while the query is held by a flag: what one person reported is shown to nobody again.
+    What was leased ahead comes last, and is shown from now on, unless it is only looked up.
     """
     offered = {"query__flagged_at": None, "query__withdrawn": False}
     mine = (
         Assignment.objects.filter(annotator=annotator, **offered)
         .open()
+        .exclude(pk=after)
         .select_related("slot", "query")
-        .order_by("-shown_at")
+        .order_by("ahead", "-shown_at")
     )
     now = timezone.now()
     for assignment in mine:
         slot = assignment.slot
         held = slot.state == Slot.State.LEASED and slot.holder == assignment.pk
-        if held and assignment.lease_until > now:
-            return assignment
-        if renew_lease(assignment=assignment):
+        if (held and assignment.lease_until > now) or renew_lease(assignment=assignment):
+            if assignment.ahead and after is None:
+                assignment.ahead, assignment.shown_at = False, now
+                assignment.save(update_fields=["ahead", "shown_at"])
             return assignment
     return None  # what else is open was lost to others: an answer from an old page is kept as late
 
 
-def _claim(annotator: Annotator) -> Assignment | None:
+def _claim(annotator: Annotator, *, ahead: bool = False) -> Assignment | None:
     now, holder = timezone.now(), uuid.uuid4()
     until = lease_end(annotator.campaign, now)
     values: dict[str, Any] = {
@@ -141,6 +149,7 @@ def _claim(annotator: Annotator) -> Assignment | None:
         display_order=order,
         lease_until=until,
         guidelines_version=annotator.guidelines_read,
+        ahead=ahead,
     )
 
 

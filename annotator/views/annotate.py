@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
@@ -30,13 +31,19 @@ def _workspace(
     errors: Mapping[str, list[str]] | None = None,
     values: Mapping[str, Any] | None = None,
 ) -> Workspace:
-    status = selectors.loop_status(campaign_id=annotator.campaign_id, annotator_id=annotator.pk)
-    if rounds.due_reason(status, annotator.campaign):
-        dispatch.nudge(annotator.campaign)
+    status = _status(annotator)
     if assignment is None:
         empty = selectors.why_empty(campaign=annotator.campaign, annotator=annotator)
         return Workspace(annotator, status, keys.keys_for(None), empty=empty)
     return question(annotator, assignment, status, errors=errors, values=values)
+
+
+def _status(annotator: Annotator) -> selectors.LoopStatus:
+    """The figures on the page; when they say that a round is due, one is asked for."""
+    status = selectors.loop_status(campaign_id=annotator.campaign_id, annotator_id=annotator.pk)
+    if rounds.due_reason(status, annotator.campaign):
+        dispatch.nudge(annotator.campaign)
+    return status
 
 
 def _show(request: HttpRequest, workspace: Workspace, *, status: int = 200) -> HttpResponse:
@@ -116,7 +123,10 @@ def answer(request: HttpRequest, assignment_id: UUID) -> HttpResponse:
 
 
 def _next(request: HttpRequest, *, slug: str) -> HttpResponse:
-    """The next question in the same response; without JavaScript, a redirect to it."""
+    """The next question in the same response; without JavaScript, a redirect to it.
+
+    Nothing (204) when that is on the page already: it was leased ahead.
+    """
     if not request.headers.get("HX-Request"):
         return redirect("workspace", slug=slug)
     annotator, assignment = next_assignment(slug=slug, user=request.user)
@@ -124,7 +134,26 @@ def _next(request: HttpRequest, *, slug: str) -> HttpResponse:
         response = HttpResponse(status=204)
         response["HX-Redirect"] = f"/c/{slug}/guidelines/"
         return response
+    if assignment is not None and request.headers.get("X-Tiebreak-Ahead") == str(assignment.pk):
+        _status(annotator)
+        return HttpResponse(status=204)
     return _show(request, _workspace(annotator, assignment))
+
+
+@require_POST
+@signed_in
+def ahead(request: HttpRequest, slug: str) -> HttpResponse:
+    """Lease the question after the one on the page, so that it is there at the press of a key."""
+    try:
+        after = UUID(request.POST.get("after", ""))
+    except ValueError as error:
+        raise InvalidInput("after: expected the id of the assignment on the page") from error
+    annotator, assignment = next_assignment(slug=slug, user=request.user, after=after)
+    if assignment is None or assignment.pk == after:
+        return HttpResponse(status=204)
+    shown = _workspace(annotator, assignment)
+    counted = replace(shown.status, mine=shown.status.mine + 1)  # when it is shown
+    return _show(request, replace(shown, status=counted))
 
 
 @require_POST

@@ -43,6 +43,11 @@ class Workspace:
     errors: Mapping[str, list[str]] = field(default_factory=dict)
 
     @property
+    def lease_seconds(self) -> int:
+        """How long a question stays reserved without a sign of life."""
+        return 60 * self.annotator.campaign.lease_minutes
+
+    @property
     def asides(self) -> list[tuple[str, str]]:
         """The ways out of a question that are no answer to it."""
         return list(ASIDE.items())

@@ -93,13 +93,13 @@ function fit(textarea) {
   while (textarea.value && textarea.scrollHeight > textarea.clientHeight + 1 && textarea.rows < 6) textarea.rows += 1;
 }
 
-async function save({ leaving = false } = {}) {
+async function save({ leaving = false, renewing = false } = {}) {
   clearTimeout(timer);
-  if (!form() || form().inert) return;
+  if (!form()?.dataset.draftUrl || form().inert) return;
   const { answer: assignment, draftUrl } = form().dataset;
   const entries = read();
   const text = JSON.stringify(entries);
-  if (text === confirmed) return;
+  if (text === confirmed && !renewing) return;
   try {
     const response = await fetch(draftUrl, {
       method: "POST",
@@ -122,8 +122,10 @@ async function save({ leaving = false } = {}) {
       mark(words("answered"), "bad");
       return;
     }
+    const known = text === confirmed;
     confirmed = text;
     if (JSON.stringify(local.get(assignment)) === text) local.remove(assignment);
+    if (known) return; // only the lease was renewed
     if (JSON.stringify(read()) === text) mark(`${words("draft")} ${clock()}`, "good");
     else timer = setTimeout(save, PAUSE);
   } catch {
@@ -162,6 +164,7 @@ function begin() {
 
 function changed(event) {
   if (event.target.form !== form() || !form() || SKIPPED.has(event.target.name)) return;
+  document.body.dataset.begun = form().dataset.answer;
   local.set(form().dataset.answer, read());
   mark(words("saving"));
   if (event.target.matches("[data-grows]")) fit(event.target);
@@ -171,12 +174,12 @@ function changed(event) {
 
 document.addEventListener("input", changed);
 
+document.addEventListener("tiebreak:sending", () => {
+  clearTimeout(timer); // the answer carries everything itself
+  mark("");
+});
 document.addEventListener("htmx:beforeRequest", (event) => {
-  const { elt } = event.detail;
-  if (elt.dataset?.answer) {
-    clearTimeout(timer); // the answer carries everything itself
-    mark("");
-  } else if (elt.id === "undo-form") save({ leaving: true }); // another question comes in between
+  if (event.detail.elt.id === "undo-form") save({ leaving: true }); // another question comes in between
 });
 document.addEventListener("htmx:afterSwap", (event) => {
   if (event.detail.target?.id === "workspace") begin();
@@ -191,6 +194,19 @@ window.addEventListener("pagehide", () => save({ leaving: true }));
 document.addEventListener("visibilitychange", () => {
   if (document.hidden) save({ leaving: true });
 });
+
+/* Whoever reads for long keeps the question: its lease is renewed while they are at it. */
+let seen = Date.now();
+let renewedAt = Date.now();
+for (const sign of ["pointermove", "keydown", "scroll"]) {
+  document.addEventListener(sign, () => (seen = Date.now()), { capture: true, passive: true });
+}
+setInterval(() => {
+  const lease = Number(form()?.dataset.lease ?? 0) * 1000;
+  if (!lease || document.hidden || Date.now() - renewedAt < lease / 3 || Date.now() - seen > lease / 3) return;
+  renewedAt = Date.now();
+  save({ renewing: true });
+}, 1000);
 
 local.prune();
 begin();

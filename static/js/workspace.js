@@ -82,7 +82,7 @@ document.addEventListener("keydown", (event) => {
     typing.blur();
     return;
   }
-  if (typing || event.repeat) return;
+  if (typing || event.repeat || byId("question")?.inert) return;
   if (drawer().open) {
     const close = buttonFor(event, drawer());
     if (close) {

@@ -12,7 +12,7 @@ from django.contrib.auth.models import User
 from annotator.models import Annotation, Campaign, Response
 from annotator.services.exports import rows as exported
 from tests.campaigns import ask, item, make_campaign
-from tests.e2e.test_whole_path import question, sign_in
+from tests.e2e.test_whole_path import arrived, question, sign_in
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(120)]
 
@@ -74,6 +74,7 @@ def send(page: Any, key: str = "Enter") -> Annotation:
     page.wait_for_function(
         "before => document.querySelector('#question')?.dataset.answer !== before", arg=before
     )
+    arrived(page)
     return Annotation.objects.order_by("-pk")[0]
 
 

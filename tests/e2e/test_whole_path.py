@@ -57,6 +57,12 @@ def press(page: Any, key: str) -> None:
     page.wait_for_function(
         "before => document.querySelector('#question')?.dataset.answer !== before", arg=before
     )
+    arrived(page)
+
+
+def arrived(page: Any) -> None:
+    """Wait until the server has confirmed every answer; the page goes on before it does."""
+    page.wait_for_function("() => document.body.dataset.unsent === '0'")
 
 
 @pytest.fixture
