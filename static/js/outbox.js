@@ -8,7 +8,7 @@ const BOX = "tiebreak:outbox";
 const LONGEST_WAIT = 30; // seconds between two tries
 const UNSAID = new Set(["csrfmiddlewaretoken"]);
 
-const { cookie, notice, renewToken, say } = globalThis.Tiebreak;
+const { cookie, notice, notify, renewToken } = globalThis.Tiebreak;
 const workspace = () => document.getElementById("workspace");
 const form = () => document.getElementById("question");
 const words = (name) => workspace().dataset[name] ?? "";
@@ -171,7 +171,7 @@ function later(entry) {
   timer = setTimeout(flush, Math.min(LONGEST_WAIT, 2 ** tries) * 1000);
   if (form()?.dataset.answer === entry.assignment) lock(true);
   const why = navigator.onLine ? words("silent") : words("offline");
-  say(`${words("unsent").replace("%s", entry.label)} ${why} ${words("kept")}`, {
+  notify(`${words("unsent").replace("%s", entry.label)} ${why} ${words("kept")}`, {
     action: flush,
     label: words("now"),
   });
@@ -220,7 +220,7 @@ document.addEventListener("htmx:beforeRequest", (event) => {
   if (event.detail.elt.id !== "undo-form") return;
   if (first()) {
     event.preventDefault();
-    say(words("wait"), { action: flush, label: words("now") });
+    notify(words("wait"), { action: flush, label: words("now") });
   }
 });
 document.addEventListener("htmx:afterSwap", (event) => {
@@ -233,7 +233,7 @@ document.addEventListener("signed-in", () => {
   renewed = false;
   setTimeout(() => {
     if (!first()) return;
-    say(words("signedIn").replace("%s", first().label), { tone: "good" });
+    notify(words("signedIn").replace("%s", first().label), { tone: "good" });
     flush();
   }, 0);
 });

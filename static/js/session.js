@@ -7,7 +7,7 @@ const notice = () => document.getElementById("notice");
 const cookie = (name) =>
   document.cookie.split("; ").find((part) => part.startsWith(`${name}=`))?.slice(name.length + 1);
 
-function say(text, { tone = "bad", action = null, label = "" } = {}) {
+function notify(text, { tone = "bad", action = null, label = "" } = {}) {
   const line = document.createElement("div");
   line.className = `notice-line ${tone}`;
   const words = document.createElement("p");
@@ -88,7 +88,7 @@ document.addEventListener("htmx:afterRequest", async (event) => {
   }
   const theirs = elt.matches?.("[data-poll]") || detail.xhr.getResponseHeader("HX-Retarget");
   if (!theirs && (status === 0 || status === 403 || status >= 500)) {
-    say("That did not reach the server. Nothing on this page is lost; try it again.");
+    notify("That did not reach the server. Nothing on this page is lost; try it again.");
   } else if (elt.id === "undo-form" && status === 200) notice().replaceChildren();
 });
 
@@ -104,4 +104,4 @@ document.addEventListener("tiebreak:signed-out", (event) => {
   window.htmx?.process(notice());
 });
 
-globalThis.Tiebreak = { ...globalThis.Tiebreak, cookie, notice, renewToken, say };
+globalThis.Tiebreak = { ...globalThis.Tiebreak, cookie, notice, notify, renewToken };

@@ -10,6 +10,7 @@ from django.utils import timezone
 
 from annotator.errors import Missing
 from annotator.models import Annotator, Assignment, Campaign, Slot
+from annotator.services.annotations import undo_last
 from annotator.services.assignments import next_assignment, renew_lease, save_draft
 from annotator.services.campaigns import publish_guidelines, set_state
 from tests.annotator.acts import answer, expire, lease
@@ -114,3 +115,43 @@ def test_a_draft_for_an_answered_question_changes_nothing(campaign: Campaign, ad
     assert not save_draft(assignment_id=assignment.pk, user=ada, draft={"rationale": "late"})
     assignment.refresh_from_db()
     assert assignment.draft == {}
+
+
+def test_the_next_question_is_leased_ahead_and_is_then_the_one_that_comes(
+    campaign: Campaign, ada: User
+) -> None:
+    first = lease(campaign, ada)
+    ahead = next_assignment(slug=campaign.slug, user=ada, after=first.pk)[1]
+    assert ahead is not None
+    assert (ahead.ahead, ahead.pk != first.pk) == (True, True)
+    assert next_assignment(slug=campaign.slug, user=ada, after=first.pk)[1] == ahead
+    assert lease(campaign, ada) == first  # a reload shows what is on the page
+    answer(first, ada)
+    shown = lease(campaign, ada)
+    assert (shown, shown.ahead) == (ahead, False)
+    assert shown.shown_at > ahead.shown_at
+
+
+def test_a_question_that_was_taken_back_comes_before_one_leased_ahead(
+    campaign: Campaign, ada: User
+) -> None:
+    first = lease(campaign, ada)
+    next_assignment(slug=campaign.slug, user=ada, after=first.pk)
+    answer(first, ada)
+    second = lease(campaign, ada)
+    third = next_assignment(slug=campaign.slug, user=ada, after=second.pk)[1]
+    assert undo_last(slug=campaign.slug, user=ada) == first
+    assert lease(campaign, ada) == first
+    assert next_assignment(slug=campaign.slug, user=ada, after=first.pk)[1] == second
+    answer(Assignment.objects.get(pk=first.pk), ada)
+    assert lease(campaign, ada) == second
+    answer(second, ada)
+    assert lease(campaign, ada) == third
+
+
+def test_one_person_holds_two_questions_at_most(campaign: Campaign, ada: User) -> None:
+    first = lease(campaign, ada)
+    for _ in range(3):
+        next_assignment(slug=campaign.slug, user=ada, after=first.pk)
+        lease(campaign, ada)
+    assert Slot.objects.filter(state="leased").count() == 2

@@ -203,6 +203,32 @@ def test_an_answer_that_makes_a_round_due_costs_no_more(
     assert len(run) <= 12, run
 
 
+@pytest.mark.django_db(transaction=True)
+def test_a_question_leased_ahead_is_within_the_budgets_and_not_sent_twice(
+    campaign: Campaign, ada: User, as_ada: Client
+) -> None:
+    first = lease(campaign, ada)
+    pages: list[Any] = []
+    url = f"/c/{campaign.slug}/ahead/"
+    run = queries(lambda: pages.append(as_ada.post(url, {"after": str(first.pk)}, **HTMX)))
+    assert len(run) <= 8, run
+    ahead = Assignment.objects.get(ahead=True)
+    assert f'data-answer="{ahead.pk}"' in pages[0].content.decode()
+    headers = {**HTMX, "HTTP_X_TIEBREAK_AHEAD": str(ahead.pk)}
+    run = queries(lambda: pages.append(press(as_ada, first, **headers)))
+    assert len(run) <= 12, run
+    assert (pages[1].status_code, pages[1].content) == (204, b"")
+
+
+def test_ahead_of_what_is_asked_by_id_only(
+    campaign: Campaign, as_ada: Client, as_sam: Client
+) -> None:
+    url = f"/c/{campaign.slug}/ahead/"
+    assert as_ada.get(url).status_code == 405
+    assert as_ada.post(url, {"after": "the next one"}, **HTMX).status_code == 422
+    assert as_sam.post(url, {"after": str(uuid.uuid4())}, **HTMX).status_code == 404
+
+
 # --- bad input: a clear answer, and nothing is lost -----------------------------------------
 
 
