@@ -6,8 +6,10 @@ TiebreakError
 │   └── ImportRejected      a file has bad rows; carries every problem
 ├── Conflict                the state moved on while the person worked     (409)
 │   ├── AssignmentClosed    this assignment has an answer already
+│   ├── AnswerChanged       the answer was corrected already, in another tab
 │   ├── NothingToUndo       no answer of this person is open to undo
 │   └── WrongState          e.g. starting a campaign that runs
+├── NotQualified            the campaign's test was not passed             (403)
 └── Missing                 no such thing, or not for this person          (404)
 """
 
@@ -41,12 +43,20 @@ class AssignmentClosed(Conflict):
     """The assignment was answered already, by another tab or request."""
 
 
+class AnswerChanged(Conflict):
+    """What was to be corrected has been corrected meanwhile, by another tab or request."""
+
+
 class NothingToUndo(Conflict):
     """No answer of this person can be taken back."""
 
 
 class WrongState(Conflict):
     """The campaign, round or query is in a state that does not allow this."""
+
+
+class NotQualified(TiebreakError):
+    """The campaign asks for a test, and this person did not pass it."""
 
 
 class Missing(TiebreakError):

@@ -7,10 +7,11 @@ from collections.abc import Callable
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
 
-from annotator.errors import Conflict, InvalidInput, Missing, TiebreakError
+from annotator.errors import Conflict, InvalidInput, Missing, NotQualified, TiebreakError
 
 STATUS: list[tuple[type[TiebreakError], int, str]] = [
     (Missing, 404, "Not found"),
+    (NotQualified, 403, "You cannot go on here"),
     (Conflict, 409, "That has changed meanwhile"),
     (InvalidInput, 422, "That cannot be used"),
     (TiebreakError, 400, "That did not work"),

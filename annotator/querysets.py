@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 STEERING = ("owner", "researcher")
 ANSWERING = ("owner", "researcher", "annotator")
 READING = ("owner", "researcher", "viewer")
+TESTS = ("practice", "qualification")  # arms that are openly no work
+CHECKS = (*TESTS, "gold", "repeat")  # arms whose answers say something about the person: no labels
 
 
 class CampaignQuerySet(models.QuerySet["Campaign"]):
@@ -57,9 +59,13 @@ class RoundQuerySet(models.QuerySet["Round"]):
 class SlotQuerySet(models.QuerySet["Slot"]):
     """Slots by what can be done with them."""
 
+    def shared(self) -> SlotQuerySet:
+        """The common queue, without what is kept for one person."""
+        return self.filter(reserved_for__isnull=True)
+
     def on_offer(self) -> SlotQuerySet:
-        """Slots of queries that are neither held by a flag nor withdrawn."""
-        return self.filter(query__flagged_at__isnull=True, query__withdrawn=False)
+        """Shared slots of queries that are neither held by a flag nor withdrawn."""
+        return self.shared().filter(query__flagged_at__isnull=True, query__withdrawn=False)
 
     def untouched(self) -> SlotQuerySet:
         """Open slots of queries that nobody has been given."""
@@ -91,6 +97,10 @@ class AssignmentQuerySet(models.QuerySet["Assignment"]):
         """Assignments without an answer."""
         return self.filter(state="open")
 
+    def work(self) -> AssignmentQuerySet:
+        """Without practice and qualification tests."""
+        return self.exclude(query__arm__in=TESTS)
+
 
 class AnnotationQuerySet(models.QuerySet["Annotation"]):
     """Annotations by standing. `current` is the version by count when counted."""
@@ -102,6 +112,10 @@ class AnnotationQuerySet(models.QuerySet["Annotation"]):
     def judgements(self) -> AnnotationQuerySet:
         """Those that say something about the responses (no skips, flags or undone ones)."""
         return self.filter(outcome__in=("preference", "tie", "neither", "other"))
+
+    def labels(self) -> AnnotationQuerySet:
+        """What is learnt from, measured on and counted: standing, and no check of a person."""
+        return self.standing().exclude(query__arm__in=CHECKS)
 
     def standing(self) -> AnnotationQuerySet:
         """Judgements that count: inside the overlap, or recorded without a slot (history)."""

@@ -11,6 +11,7 @@ from django.db.models import (
     Case,
     Count,
     Exists,
+    CharField,
     F,
     IntegerField,
     Max,
@@ -18,8 +19,11 @@ from django.db.models import (
     QuerySet,
     Subquery,
     When,
+    Q,
 )
 from django.db.models.functions import Coalesce
+    Sum,
+    Value,
 
 from annotator.errors import Missing
 from annotator.forms import Shown, Step, sequence
@@ -32,6 +36,7 @@ from annotator.models import (
     Query,
     QueryResponse,
     Round,
+    GoldAnswer,
     Slot,
 )
 
@@ -39,6 +44,7 @@ JUDGED = ("preference", "tie", "neither", "other")
 
 
 @dataclass(frozen=True)
+from annotator.querysets import CHECKS
 class LoopStatus:
     """What decides whether a round is due, and what a person sees of the progress."""
 
@@ -75,6 +81,7 @@ def loop_status(*, campaign_id: int, annotator_id: int | None = None) -> LoopSta
             round_live=Exists(newest.live()),
             last_state=Subquery(newest.values("state")[:1]),
             last_report=Subquery(newest.filter(state="published").values("report")[:1]),
+    fresh = fresh.exclude(query__arm__in=CHECKS)
             mine=_count(mine, "annotator_id"),
         )
         .values(
@@ -190,7 +197,7 @@ def campaign_to_answer(*, slug: str, user: User) -> Campaign:
         .annotate(guidelines_version=newest_guidelines())
         .filter(slug=slug)
         .first()
-    )
+    ).work()
     if found is None:
         raise Missing(f"no campaign {slug!r} that you can answer in")
     return found
@@ -212,6 +219,7 @@ class EmptyQueue:
 
 def why_empty(*, campaign: Campaign, annotator: Annotator) -> EmptyQueue:
     """Why nothing can be served to this person. At most five queries; only when empty."""
+    waiting = waiting.shared()
     if campaign.state in (Campaign.State.PAUSED, Campaign.State.FINISHED):
         return EmptyQueue(campaign.state)
     unseen = Slot.objects.filter(campaign=campaign).unseen_by(annotator.pk)
@@ -225,3 +233,28 @@ def why_empty(*, campaign: Campaign, annotator: Annotator) -> EmptyQueue:
     if status.round_live or status.pool_left:
         return EmptyQueue("preparing")
     return EmptyQueue("others" if status.open_slots else "done")
+def stage() -> Case:
+    """Column of an annotator: what comes before the first question: practice, qualification, "".
+
+    Nobody waits for a question that was retired, withdrawn or flagged.
+    """
+    keys = GoldAnswer.objects.filter(campaign_id=OuterRef("campaign_id"), active=True)
+    keys = keys.filter(query__flagged_at__isnull=True, query__withdrawn=False)
+    practice = Q(practised_at__isnull=True) & Exists(keys.filter(purpose="practice"))
+    untested = Q(campaign__qualification_pass__gt=0, qualified_at__isnull=True)
+    tested = untested & Q(disqualified_at__isnull=True)
+    return Case(
+        When(practice, then=Value("practice")),
+        When(tested & Exists(keys.filter(purpose="qualification")), then=Value("qualification")),
+        default=Value(""),
+        output_field=CharField(),
+    )
+
+
+def given() -> Case:
+    """Column of an annotator: how many questions they got; 0 where nothing is ever mixed in."""
+    got = Assignment.objects.filter(annotator_id=OuterRef("pk"))
+    mixes = Q(campaign__gold_share__gt=0) | Q(campaign__repeat_share__gt=0)
+    return Case(When(mixes, then=_count(got, "annotator_id")), default=Value(0))
+
+

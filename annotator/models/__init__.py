@@ -6,6 +6,7 @@ from .dataset import Snapshot
 from .job import Job
 from .learner import EncoderCard, ModelVersion
 from .pool import Item, ItemResponse, Prompt, Response
+from .quality import GoldAnswer
 from .query import Assignment, Query, QueryResponse, Round, Slot
 
 __all__ = [
@@ -14,6 +15,7 @@ __all__ = [
     "Assignment",
     "Campaign",
     "EncoderCard",
+    "GoldAnswer",
     "Guidelines",
     "Item",
     "ItemResponse",

@@ -137,6 +137,25 @@ class Campaign(models.Model):
         help_text="Share of prompts reserved for testing when the campaign starts; "
         "never trained on.",
     )
+    qualification_pass = models.FloatField(
+        "pass mark",
+        default=0.0,
+        validators=[MinValueValidator(0.0), MaxValueValidator(1.0)],
+        help_text="Share of the qualification questions that must be answered as expected before "
+        "the first question, such as 0.8. 0: no test.",
+    )
+    gold_share = models.FloatField(
+        default=0.0,
+        validators=[MinValueValidator(0.0), MaxValueValidator(0.3)],
+        help_text="Share of each person's questions whose answer is known (gold), 0 to 0.3. "
+        "0.05 to 0.1 is usual; new people get twice as many at first.",
+    )
+    repeat_share = models.FloatField(
+        default=0.0,
+        validators=[MinValueValidator(0.0), MaxValueValidator(0.2)],
+        help_text="Share of each person's questions that they have answered before, 0 to 0.2. "
+        "The repeat measures how steady they are and is no label.",
+    )
     image_hosts = ArrayField(
         models.CharField(max_length=253),
         default=list,
@@ -275,6 +294,15 @@ class Annotator(models.Model):
     )
     guidelines_read = models.PositiveIntegerField(
         default=0, help_text="Latest guidelines version this person has read."
+    )
+    practised_at = models.DateTimeField(
+        null=True, blank=True, help_text="When the practice round was done."
+    )
+    qualified_at = models.DateTimeField(
+        null=True, blank=True, help_text="When the test was passed, or waived by a researcher."
+    )
+    disqualified_at = models.DateTimeField(
+        null=True, blank=True, help_text="When the test was not passed: nothing more is asked."
     )
     created_at = models.DateTimeField(auto_now_add=True)
 

@@ -77,6 +77,8 @@ class Query(models.Model):
         REPEAT = "repeat", "repeat"
         AUDIT = "audit", "audit"
         IMPORTED = "imported", "imported history"
+        PRACTICE = "practice", "practice"
+        QUALIFICATION = "qualification", "qualification test"
 
     campaign = models.ForeignKey(Campaign, on_delete=models.CASCADE, related_name="queries")
     round = models.ForeignKey(
@@ -93,7 +95,15 @@ class Query(models.Model):
         blank=True,
         help_text="What was asked, as the campaign had it then: follow_ups, and options by form.",
     )
-    arm = models.CharField(max_length=10, choices=Arm)
+    arm = models.CharField(max_length=16, choices=Arm)
+    repeat_of = models.ForeignKey(
+        "self",
+        null=True,
+        blank=True,
+        on_delete=models.CASCADE,
+        related_name="repeats",
+        help_text="The question that one person is asked again, to see how steady they are.",
+    )
     acquisition = models.CharField(max_length=40, blank=True)
     score = models.FloatField(null=True, blank=True, help_text="Acquisition score, if any.")
     propensity = models.FloatField(
@@ -116,6 +126,13 @@ class Query(models.Model):
 
     class Meta:
         verbose_name_plural = "queries"
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(arm="repeat", repeat_of__isnull=False)
+                | (~Q(arm="repeat") & Q(repeat_of__isnull=True)),
+                name="repeats_say_of_what",
+            )
+        ]
         indexes = [models.Index(fields=["campaign", "arm"], name="query_by_arm")]
 
     def __str__(self) -> str:
@@ -154,6 +171,14 @@ class Slot(models.Model):
     holder = models.UUIDField(
         null=True, blank=True, help_text="The assignment that has the lease, also after it ran out."
     )
+    reserved_for = models.ForeignKey(
+        Annotator,
+        null=True,
+        blank=True,
+        on_delete=models.CASCADE,
+        related_name="reserved_slots",
+        help_text="The only person who is ever given it: practice, tests, gold and repeats.",
+    )
     annotation = models.OneToOneField(
         "annotator.Annotation",
         null=True,
@@ -180,7 +205,7 @@ class Slot(models.Model):
         indexes = [
             models.Index(
                 fields=["campaign", "place", "id"],
-                condition=Q(state__in=["open", "leased"]),
+                condition=Q(state__in=["open", "leased"], reserved_for__isnull=True),
                 name="slot_queue",
             ),
         ]

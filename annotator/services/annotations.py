@@ -14,8 +14,9 @@ from annotator import selectors
 from annotator.errors import AssignmentClosed, Missing, NothingToUndo
 from annotator.forms import EDITED, Answer, parse
 from annotator.models import Annotation, Assignment, Campaign, Query, Response, Slot
-from annotator.services.assignments import drafted, lease_end, lock_annotator
+from annotator.services.assignments import drafted, lock_annotator, refuse_unqualified
 from annotator.services.imports import digest
+from annotator.services.mixing import lease_end
 
 Outcome = Annotation.Outcome
 CLOSED_AS = {Outcome.SKIP: Assignment.State.SKIPPED, Outcome.FLAG: Assignment.State.FLAGGED}
@@ -56,10 +57,12 @@ def record_annotation(
         Missing: no such assignment, or another person's.
         AssignmentClosed: answered already under another key.
         InvalidAnswer: the form was filled in wrongly; the assignment stays open.
+        NotQualified: the campaign's test was not passed.
     """
     assignment = fetch_assignment(assignment_id=assignment_id, user=user, lock=True)
     if assignment.state != Assignment.State.OPEN or submission_key != assignment.submission_key:
         return _replayed(assignment, submission_key)
+    refuse_unqualified(assignment.annotator)
     steps = selectors.steps(assignment.query)
     answer, timing = parse(data, steps=steps, shown=selectors.seen(assignment, steps))
     previous = _last_of(assignment)
@@ -162,6 +165,7 @@ def undo_last(*, slug: str, user: User) -> Assignment:
     last = (
         Assignment.objects.select_for_update(of=("self", "slot"))
         .filter(annotator=annotator, closed_at__isnull=False)
+        .work()
         .select_related("slot", "query", "annotator__campaign")
         .order_by("-closed_at")
         .first()

@@ -6,7 +6,6 @@ import json
 import secrets
 import uuid
 from collections.abc import Mapping
-from datetime import datetime, timedelta
 from typing import Any
 
 from django.contrib.auth.models import User
@@ -15,8 +14,10 @@ from django.db.models import Q
 from django.utils import timezone
 
 from annotator import selectors
-from annotator.errors import Missing
+from annotator.errors import Missing, NotQualified
 from annotator.models import Annotator, Assignment, Campaign, Query, Slot
+from annotator.services import mixing
+from annotator.services.mixing import lease_end
 
 # Not a person's words: tokens, clocks, and which button was pressed.
 NOT_DRAFTED = {"csrfmiddlewaretoken", "submission_key", "first_action_ms", "active_ms", "choice"}
@@ -33,6 +34,7 @@ WHERE id = (
     JOIN annotator_query AS query ON query.id = slot.query_id
     WHERE slot.campaign_id = %(campaign)s
       AND query.flagged_at IS NULL AND NOT query.withdrawn
+      AND slot.reserved_for_id IS NULL
       AND (slot.state = 'open' OR (slot.state = 'leased' AND slot.leased_until < %(now)s))
       AND NOT EXISTS (
           SELECT 1 FROM annotator_assignment AS given
@@ -57,7 +59,8 @@ RETURNING id, query_id, (
 def lock_annotator(*, slug: str, user: User) -> Annotator:
     """Fetch and lock the row under which this person answers; serialises their own tabs.
 
-    Carries `campaign` and `guidelines_version` (the newest). One query.
+    Carries `campaign`, `guidelines_version` (the newest), `stage` (what comes before the first
+    question) and `given` (how many questions the person got, where some are mixed in). One query.
 
     Raises:
         Missing: no such campaign, a draft, or not for this person, or they never opened it.
@@ -68,6 +71,7 @@ def lock_annotator(*, slug: str, user: User) -> Annotator:
         .filter(user=user, campaign__in=Campaign.objects.answered_by(user).filter(slug=slug))
         .exclude(campaign__state=Campaign.State.DRAFT)
         .annotate(guidelines_version=selectors.newest_guidelines("campaign_id"))
+        .annotate(stage=selectors.stage(), given=selectors.given())
         .first()
     )
     if found is None:
@@ -86,7 +90,12 @@ def next_assignment(
 
     A person who reloads, opens a second tab or changes device gets the same question. Returns
     no assignment when the campaign is not running, the newest guidelines were not read yet
-    (compare `annotator.guidelines_version` with `guidelines_read`), or nothing can be served.
+    (compare `annotator.guidelines_version` with `guidelines_read`), practice or a test come first
+    (`annotator.stage`), or nothing can be served.
+
+    Raises:
+        Missing: see `lock_annotator`.
+        NotQualified: the person did not pass the test that the campaign asks for.
     """
     annotator = lock_annotator(slug=slug, user=user)
     campaign = annotator.campaign
@@ -95,7 +104,25 @@ def next_assignment(
         or annotator.guidelines_read < annotator.guidelines_version  # type: ignore[attr-defined]
     ):
         return annotator, None
-    return annotator, _resume(annotator, after) or _claim(annotator, ahead=after is not None)
+    refuse_unqualified(annotator)
+    if annotator.stage:  # type: ignore[attr-defined]
+        return annotator, None
+    ahead = after is not None
+    mine = _resume(annotator, after) or mixing.next_mixed_in(annotator=annotator, ahead=ahead)
+    return annotator, mine or _claim(annotator, ahead=ahead)
+
+
+def refuse_unqualified(annotator: Annotator) -> None:
+    """Stop who did not pass the campaign's test; a researcher may waive it or give another try.
+
+    Raises:
+        NotQualified: they did not.
+    """
+    if annotator.disqualified_at is not None and annotator.campaign.qualification_pass > 0:
+        raise NotQualified(
+            "this campaign asks for a test before its questions, and too few of your answers to it "
+            "were as expected; the researchers of the campaign can let you go on"
+        )
 
 
 def _resume(annotator: Annotator, after: uuid.UUID | None) -> Assignment | None:
@@ -107,6 +134,7 @@ def _resume(annotator: Annotator, after: uuid.UUID | None) -> Assignment | None:
     offered = {"query__flagged_at": None, "query__withdrawn": False}
     mine = (
         Assignment.objects.filter(annotator=annotator, **offered)
+        .work()
         .open()
         .exclude(pk=after)
         .select_related("slot", "query")
@@ -151,11 +179,6 @@ def _claim(annotator: Annotator, *, ahead: bool = False) -> Assignment | None:
         guidelines_version=annotator.guidelines_read,
         ahead=ahead,
     )
-
-
-def lease_end(campaign: Campaign, now: datetime) -> datetime:
-    """When a lease taken now runs out."""
-    return now + timedelta(minutes=campaign.lease_minutes)
 
 
 def renew_lease(*, assignment: Assignment) -> bool:
