@@ -13,7 +13,7 @@ from django.contrib.auth.models import User
 from django.core.management import CommandError, call_command
 
 from annotator.catalogue import DEFAULT_ACQUISITION
-from annotator.models import Campaign, Item, Job, Query, Round
+from annotator.models import Campaign, Item, Job
 from tests.annotator.acts import answer, lease
 from tests.campaigns import item, lines
 
@@ -97,14 +97,16 @@ def test_the_demo_is_seeded_once(settings: Any, tmp_path: Path) -> None:
     settings.VAR_DIR = tmp_path
     run("seed_demo")
     stored = (tmp_path / "demo.json").read_text()
-    campaign = Campaign.objects.get()
-    assert (campaign.state, Item.objects.count(), Round.objects.count()) == ("running", 450, 1)
+    campaign = Campaign.objects.get(slug="everyday")
+    assert (campaign.state, campaign.items.count(), campaign.rounds.count()) == ("running", 450, 1)
+    assert set(Campaign.objects.values_list("form", flat=True)) == set(Campaign.Form.values)
+    items = Item.objects.count()
     assert campaign.acquisition == DEFAULT_ACQUISITION
     assert Job.objects.filter(kind="card").exists()  # it came with answers
-    assert Query.objects.filter(arm="imported").count() == 112
+    assert campaign.queries.filter(arm="imported").count() == 112
     run("seed_demo")
     assert (tmp_path / "demo.json").read_text() == stored
-    assert Item.objects.count() == 450
+    assert Item.objects.count() == items
     for person in (json.loads(stored)[role] for role in ("annotator", "researcher")):
         assert User.objects.get(username=person["username"]).check_password(person["password"])
 

@@ -1,10 +1,11 @@
-"""`manage.py seed_demo`: a campaign on real data and two people to sign in as."""
+"""`manage.py seed_demo`: a campaign for every form, on real data, and two people to sign in as."""
 
 from __future__ import annotations
 
 import json
 import os
 import secrets
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from annotator.services.imports import ImportOptions, import_items
 
 DATA = Path(__file__).resolve().parents[2] / "demo"
 SLUG = "everyday"
-GUIDELINES = """\
+COMPARING = """\
 # What we ask of you
 
 You see a request that somebody made of an assistant, and two answers, **A** and **B**.
@@ -36,16 +37,124 @@ Choose the answer that you would rather have received.
 A reason in a few words helps the researchers, but you need not give one.
 """
 
+RANKING = """\
+# What we ask of you
+
+Three versions of one paragraph. Put them in order, the one you would rather read first.
+
+- Drag the letters, move them with the arrow keys, or type a place for each: all three do the same.
+- Two that you like equally may share a place.
+- What you cannot judge stays in the tray.
+"""
+PICKING = """\
+# What we ask of you
+
+Four answers to one request. Which one would you rather have received, and which one least? You
+need not order the two in between.
+"""
+RATING = """\
+# What we ask of you
+
+Judge each answer by itself, from very poor to excellent: how good it is on the whole, and how much
+of it is true. Thumbs up means that you would send it as it is.
+"""
+ACCEPTING = """\
+# What we ask of you
+
+Is each answer good enough to be sent as it is? Both may be, or neither.
+"""
+EDITING = """\
+# What we ask of you
+
+Rewrite the paragraph until you would put your name under it. Change as little as that takes, and
+say why. If there is nothing to change, say so.
+"""
+
+
+@dataclass(frozen=True)
+class Demo:
+    """One campaign of the demo: a form of feedback on real data."""
+
+    slug: str
+    name: str
+    description: str
+    guidelines: str
+    files: dict[str, ImportOptions]
+    fields: dict[str, Any] = field(default_factory=dict)
+
+
+ANSWERED = ImportOptions(history=True)
+DEMOS = [
+    Demo(
+        SLUG,
+        "Everyday requests",
+        "Which of two assistants' answers would people rather have? "
+        "160 requests with the answers of several models.",
+        COMPARING,
+        {
+            "everyday_answered": ImportOptions(history=True, strength_max=3),
+            "everyday_pool": ImportOptions(),
+        },
+        {"batch_size": 20, "labels_per_round": 10, "queue_low": 10},
+    ),
+    Demo(
+        "paragraph-rank",
+        "Three versions, ranked",
+        "Paragraphs by a model, edited by a model, edited by a writer.",
+        RANKING,
+        {"stories": ANSWERED},
+        {"form": "rank"},
+    ),
+    Demo(
+        "advice-best-worst",
+        "Best and worst advice",
+        "Four answers to one request, written to differ.",
+        PICKING,
+        {"advice": ANSWERED},
+        {"form": "best_worst"},
+    ),
+    Demo(
+        "everyday-rate",
+        "Everyday requests, rated",
+        "Each answer by itself: on the whole, and for truth.",
+        RATING,
+        {"everyday_pool": ImportOptions()},
+        {
+            "form": "rate",
+            "form_options": {"rate": {"aspects": ["overall", "truthful"], "thumbs": True}},
+        },
+    ),
+    Demo(
+        "everyday-accept",
+        "Good enough to send?",
+        "Everyday requests again: is each answer good enough?",
+        ACCEPTING,
+        {"everyday_answered": ANSWERED},
+        {"form": "accept"},
+    ),
+    Demo(
+        "paragraph-edit",
+        "Paragraphs to rewrite",
+        "A model's paragraph, until you would sign it.",
+        EDITING,
+        {"paragraphs": ANSWERED},
+        {"form": "edit"},
+    ),
+]
+SMALL = {"batch_size": 8, "labels_per_round": 4, "queue_low": 4}
+
 
 class Command(BaseCommand):
-    help = "Create the demo campaign and its people; running it again changes nothing."
+    help = "Create the demo campaigns and their people; running it again changes nothing."
 
     def handle(self, *args: Any, **options: Any) -> None:
         place = Path(settings.VAR_DIR) / "demo.json"
         with transaction.atomic():
             people = self._people(place)
-            if not Campaign.objects.filter(slug=SLUG).exists():
-                self._campaign(people)
+            there = set(Campaign.objects.values_list("slug", flat=True))
+            for demo in DEMOS:
+                if demo.slug not in there:
+                    self._campaign(demo, people)
         self.stdout.write(f"sign-ins in {place}")
 
     def _people(self, place: Path) -> dict[str, User]:
@@ -84,23 +193,17 @@ class Command(BaseCommand):
             json.dump(stored, file, indent=2)
         return people
 
-    def _campaign(self, people: dict[str, User]) -> None:
+    def _campaign(self, demo: Demo, people: dict[str, User]) -> None:
         campaign = create_campaign(
-            slug=SLUG,
-            name="Everyday requests",
-            description="Which of two assistants' answers would people rather have? "
-            "160 requests with the answers of several models.",
+            slug=demo.slug,
+            name=demo.name,
+            description=demo.description,
             owner=people["researcher"],
-            guidelines=GUIDELINES,
-            batch_size=20,
-            labels_per_round=10,
-            queue_low=10,
+            guidelines=demo.guidelines,
+            **{**SMALL, **demo.fields},
         )
         add_member(campaign=campaign, user=people["annotator"], role=Membership.Role.ANNOTATOR)
-        for name, options in (
-            ("everyday_answered", ImportOptions(history=True, strength_max=3)),
-            ("everyday_pool", ImportOptions()),
-        ):
+        for name, options in demo.files.items():
             with (DATA / f"{name}.jsonl").open("rb") as stream:
                 import_items(campaign=campaign, stream=stream, options=options)
         start_campaign(campaign=campaign)
