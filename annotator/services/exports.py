@@ -294,10 +294,15 @@ def trl_preference(question: Question) -> Iterator[tuple[Row, Row]]:
     """`prompt`, `chosen`, `rejected` where more than half of the people agree.
 
     Ties and "neither" are votes for neither side: where they prevent a majority, no row is made.
+    An edit is chosen over its original.
     """
     people = [a for a in question.annotations if a.annotator.kind == "human"]
-    for left, right in combinations(question.responses, 2):
+    originals = {response.pk: response for response in question.responses}
+    edited = [(edit, originals[edit.parent_id or 0]) for edit in question.edits]
+    for left, right in [*combinations(question.responses, 2), *edited]:
         votes = [_vote(a, left.pk, right.pk) for a in people]
+        if left.parent_id in originals:  # an edit: only those who made it were asked about it
+            votes = [vote for vote in votes if vote is not None]
         ahead, behind = votes.count(1), votes.count(-1)
         if 2 * max(ahead, behind) <= len(votes):
             continue
@@ -318,6 +323,8 @@ def _vote(annotation: Annotation, left: int, right: int) -> int | None:
         return None
     tier = {pk: depth for depth, tiers in enumerate(annotation.tiers or []) for pk in tiers}
     if left not in tier or right not in tier:
+        return None
+    if tier[left] == tier[right] and annotation.details.get("uncompared"):
         return None
     return (tier[left] < tier[right]) - (tier[left] > tier[right])
 

@@ -217,3 +217,17 @@ def test_queries_of_an_export_do_not_grow_with_its_rows(
         answer(assignment, ada)
     with django_assert_max_num_queries(20):
         assert len(export(campaign, "native")) == 30
+
+
+def test_an_edit_is_chosen_over_its_original(ada: User) -> None:
+    made = make_campaign(people=(ada,), prompts=1, form="edit")
+    ask(made)
+    assignment = lease(made, ada)
+    answer(assignment, ada, "submit", edit_of="A", edit_text="Rewritten.", edit_reasons=["tone"])
+    [(row, _)] = rows(campaign=made, format_name="trl-preference")
+    original = Response.objects.get(pk=assignment.display_order[0])
+    assert (row["chosen"], row["rejected"]) == ("Rewritten.", original.text)
+    [(native, _)] = rows(campaign=made, format_name="native")
+    edit = native["annotations"][0]["edit"]
+    assert native["responses"][edit["response"]]["text"] == original.text
+    assert (edit["text"], edit["reasons"]) == ("Rewritten.", ["tone"])
