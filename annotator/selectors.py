@@ -2,28 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import Any
 
 from django.contrib.auth.models import User
 from django.db.models import (
+    Avg,
     Case,
+    CharField,
     Count,
     Exists,
-    CharField,
     F,
     IntegerField,
+    JSONField,
     Max,
     OuterRef,
+    Q,
     QuerySet,
     Subquery,
-    When,
-    Q,
-)
-from django.db.models.functions import Coalesce
     Sum,
     Value,
+    When,
+)
+from django.db.models.functions import Coalesce, JSONObject
+from django.utils import timezone
 
 from annotator.errors import Missing
 from annotator.forms import Shown, Step, sequence
@@ -32,19 +36,20 @@ from annotator.models import (
     Annotator,
     Assignment,
     Campaign,
+    GoldAnswer,
     Guidelines,
+    Preferences,
     Query,
     QueryResponse,
     Round,
-    GoldAnswer,
     Slot,
 )
+from annotator.querysets import CHECKS
 
 JUDGED = ("preference", "tie", "neither", "other")
 
 
 @dataclass(frozen=True)
-from annotator.querysets import CHECKS
 class LoopStatus:
     """What decides whether a round is due, and what a person sees of the progress."""
 
@@ -55,6 +60,14 @@ class LoopStatus:
     round_failed: bool  # the newest round failed: somebody has to look
     pool_left: bool  # the newest published round left something to ask
     mine: int = 0  # answers this annotator gave
+    today: int = 0  # of these, since midnight
+    today_ms: int = 0  # attention they took
+    pace_ms: float | None = None  # attention one of them took
+    own_keys: Mapping[str, str] | None = None  # the person's keys that are no defaults
+
+    def with_one_more(self) -> LoopStatus:
+        """As it stands when the question on the page has been answered."""
+        return replace(self, mine=self.mine + 1, today=self.today + 1)
 
 
 def loop_status(*, campaign_id: int, annotator_id: int | None = None) -> LoopStatus:
@@ -68,9 +81,10 @@ def loop_status(*, campaign_id: int, annotator_id: int | None = None) -> LoopSta
         campaign_id=OuterRef("pk"), recorded_at__gt=OuterRef("asked_at")
     )
     fresh = fresh.judgements().exclude(via=Annotation.Via.IMPORT)
+    fresh = fresh.exclude(query__arm__in=CHECKS)
     slots = Slot.objects.filter(campaign_id=OuterRef("pk"), state__in=["open", "leased"])
     slots = slots.on_offer()
-    mine = Assignment.objects.filter(annotator_id=annotator_id or 0, state="answered")
+    person = _of_person(annotator_id) if annotator_id is not None else {}
     row = (
         Campaign.objects.filter(pk=campaign_id)
         .annotate(asked_at=Coalesce(Subquery(newest.values("created_at")[:1]), F("created_at")))
@@ -81,14 +95,15 @@ def loop_status(*, campaign_id: int, annotator_id: int | None = None) -> LoopSta
             round_live=Exists(newest.live()),
             last_state=Subquery(newest.values("state")[:1]),
             last_report=Subquery(newest.filter(state="published").values("report")[:1]),
-    fresh = fresh.exclude(query__arm__in=CHECKS)
-            mine=_count(mine, "annotator_id"),
+            **person,
         )
         .values(
-            *("fresh", "open_slots", "waiting", "round_live", "last_state", "last_report", "mine")
+            *("fresh", "open_slots", "waiting", "round_live", "last_state", "last_report"),
+            *person,
         )
         .get()
     )
+    today = row.get("day") or {}
     return LoopStatus(
         fresh=row["fresh"],
         open_slots=row["open_slots"],
@@ -96,8 +111,39 @@ def loop_status(*, campaign_id: int, annotator_id: int | None = None) -> LoopSta
         round_live=row["round_live"],
         round_failed=row["last_state"] == Round.State.FAILED,
         pool_left=bool((row["last_report"] or {}).get("pool_left", True)),
-        mine=row["mine"],
+        mine=row.get("mine", 0),
+        today=today.get("answers", 0),
+        today_ms=today.get("took") or 0,
+        pace_ms=today.get("pace"),
+        own_keys=row.get("own_keys"),
     )
+
+
+def _of_person(annotator_id: int) -> dict[str, Any]:
+    """Columns about one annotator: answers, those of today with the attention they took, keys."""
+    mine = Assignment.objects.filter(annotator_id=annotator_id, state="answered").work()
+    day = mine.filter(closed_at__gte=midnight(), annotations__superseded_by=None)
+    took = "annotations__active_ms"
+    figures = JSONObject(answers=Count("pk"), took=Sum(took), pace=Avg(took))
+    keys = Preferences.objects.filter(user__annotators=annotator_id)
+    return {
+        "mine": _count(mine, "annotator_id"),
+        "day": Subquery(
+            day.order_by().values("annotator_id").annotate(figures=figures).values("figures"),
+            output_field=JSONField(),
+        ),
+        "own_keys": Subquery(keys.values("keys")[:1]),
+    }
+
+
+def own_keys(*, user: User) -> dict[str, str]:
+    """A person's keys that are no defaults. One query."""
+    return Preferences.objects.filter(user=user).values_list("keys", flat=True).first() or {}
+
+
+def midnight() -> datetime:
+    """When today began, in the site's time zone."""
+    return timezone.localtime().replace(hour=0, minute=0, second=0, microsecond=0)
 
 
 def _count(rows: QuerySet, by: str, of: str = "pk") -> Coalesce:  # type: ignore[type-arg]
@@ -171,8 +217,9 @@ def my_campaigns(*, user: User) -> QuerySet[Campaign]:
     """Campaigns in which this person answers, with what waits for them. One query."""
     mine = Assignment.objects.filter(
         annotator__user=user, annotator__campaign_id=OuterRef("pk"), state="answered"
-    )
+    ).work()
     waiting = Slot.objects.filter(campaign_id=OuterRef("pk"), state__in=["open", "leased"])
+    waiting = waiting.shared()
     running_first = Case(When(state="running", then=0), When(state="paused", then=1), default=2)
     return (
         Campaign.objects.answered_by(user)
@@ -197,7 +244,7 @@ def campaign_to_answer(*, slug: str, user: User) -> Campaign:
         .annotate(guidelines_version=newest_guidelines())
         .filter(slug=slug)
         .first()
-    ).work()
+    )
     if found is None:
         raise Missing(f"no campaign {slug!r} that you can answer in")
     return found
@@ -209,30 +256,6 @@ def newest_guidelines(outer: str = "pk") -> Coalesce:
     return Coalesce(Subquery(newest.values("version")[:1]), 0)
 
 
-@dataclass(frozen=True)
-class EmptyQueue:
-    """Why there is no question for this person now."""
-
-    reason: str  # paused, finished, preparing, failed, leased, others, done
-    until: datetime | None = None
-
-
-def why_empty(*, campaign: Campaign, annotator: Annotator) -> EmptyQueue:
-    """Why nothing can be served to this person. At most five queries; only when empty."""
-    waiting = waiting.shared()
-    if campaign.state in (Campaign.State.PAUSED, Campaign.State.FINISHED):
-        return EmptyQueue(campaign.state)
-    unseen = Slot.objects.filter(campaign=campaign).unseen_by(annotator.pk)
-    leased = unseen.filter(state="leased").aggregate(until=Max("leased_until"))["until"]
-    if leased is not None:
-        first = unseen.filter(state="leased").order_by("leased_until").first()
-        return EmptyQueue("leased", first.leased_until if first else leased)
-    status = loop_status(campaign_id=campaign.pk)
-    if status.round_failed:
-        return EmptyQueue("failed")
-    if status.round_live or status.pool_left:
-        return EmptyQueue("preparing")
-    return EmptyQueue("others" if status.open_slots else "done")
 def stage() -> Case:
     """Column of an annotator: what comes before the first question: practice, qualification, "".
 
@@ -258,3 +281,26 @@ def given() -> Case:
     return Case(When(mixes, then=_count(got, "annotator_id")), default=Value(0))
 
 
+@dataclass(frozen=True)
+class EmptyQueue:
+    """Why there is no question for this person now."""
+
+    reason: str  # paused, finished, preparing, failed, leased, others, done
+    until: datetime | None = None
+
+
+def why_empty(*, campaign: Campaign, annotator: Annotator) -> EmptyQueue:
+    """Why nothing can be served to this person. At most five queries; only when empty."""
+    if campaign.state in (Campaign.State.PAUSED, Campaign.State.FINISHED):
+        return EmptyQueue(campaign.state)
+    unseen = Slot.objects.filter(campaign=campaign).unseen_by(annotator.pk)
+    leased = unseen.filter(state="leased").aggregate(until=Max("leased_until"))["until"]
+    if leased is not None:
+        first = unseen.filter(state="leased").order_by("leased_until").first()
+        return EmptyQueue("leased", first.leased_until if first else leased)
+    status = loop_status(campaign_id=campaign.pk)
+    if status.round_failed:
+        return EmptyQueue("failed")
+    if status.round_live or status.pool_left:
+        return EmptyQueue("preparing")
+    return EmptyQueue("others" if status.open_slots else "done")

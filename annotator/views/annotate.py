@@ -34,7 +34,7 @@ def _workspace(
     status = _status(annotator)
     if assignment is None:
         empty = selectors.why_empty(campaign=annotator.campaign, annotator=annotator)
-        return Workspace(annotator, status, keys.keys_for(None), empty=empty)
+        return Workspace(annotator, status, keys.keys_for(status.own_keys), empty=empty)
     return question(annotator, assignment, status, errors=errors, values=values)
 
 
@@ -152,8 +152,7 @@ def ahead(request: HttpRequest, slug: str) -> HttpResponse:
     if assignment is None or assignment.pk == after:
         return HttpResponse(status=204)
     shown = _workspace(annotator, assignment)
-    counted = replace(shown.status, mine=shown.status.mine + 1)  # when it is shown
-    return _show(request, replace(shown, status=counted))
+    return _show(request, replace(shown, status=shown.status.with_one_more()))  # when it is shown
 
 
 @require_POST

@@ -72,7 +72,7 @@ def question(
     return Workspace(
         annotator,
         status,
-        keys.keys_for(None),
+        keys.keys_for(status.own_keys),
         assignment,
         sight,
         parts=tuple(parts),
