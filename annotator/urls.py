@@ -3,7 +3,7 @@
 from django.contrib.auth import views as auth_views
 from django.urls import path
 
-from annotator.views import annotate, campaigns, session
+from annotator.views import annotate, campaigns, mine, session
 
 urlpatterns = [
     path("", campaigns.home, name="home"),
@@ -14,8 +14,11 @@ urlpatterns = [
     path("c/<slug:slug>/ahead/", annotate.ahead, name="ahead"),
     path("c/<slug:slug>/guidelines/", annotate.guidelines, name="guidelines"),
     path("c/<slug:slug>/undo/", annotate.undo, name="undo"),
+    path("c/<slug:slug>/mine/", mine.answers, name="mine"),
     path("c/<slug:slug>/progress/", campaigns.progress, name="progress"),
     path("c/<slug:slug>/exports/", campaigns.export, name="export"),
     path("a/<uuid:assignment_id>/answer/", annotate.answer, name="answer"),
     path("a/<uuid:assignment_id>/draft/", annotate.draft, name="draft"),
+    path("a/<uuid:assignment_id>/change/", mine.change, name="change"),
+    path("keys/", mine.key_page, name="keys"),
 ]

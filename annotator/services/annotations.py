@@ -75,7 +75,7 @@ def record_annotation(
         via=via,
         submission_key=submission_key,
         outcome=answer.outcome,
-        tiers=_with_edit(answer),
+        tiers=with_edit(answer),
         acceptable=answer.acceptable,
         strength=answer.strength,
         rationale=answer.rationale,
@@ -95,7 +95,7 @@ def record_annotation(
     return annotation
 
 
-def _with_edit(answer: Answer) -> list[list[int]] | None:
+def with_edit(answer: Answer) -> list[list[int]] | None:
     """The weak order, with the id of the new response where an edit made one."""
     if answer.tiers is None:
         return None

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
+from uuid import UUID
 
 from annotator import keys, selectors
 from annotator.forms import Step
 from annotator.models import Annotator, Assignment
+from annotator.my_answers import Version
 
 
 @dataclass(frozen=True)
@@ -29,6 +31,8 @@ class Workspace:
 
     Attributes:
         instant: Whether one press answers: a comparison and nothing else.
+        correcting: The submission key of a correction, where an answer is being changed.
+        version: What that answer says so far, in words.
     """
 
     annotator: Annotator
@@ -40,6 +44,8 @@ class Workspace:
     rationale: PartView | None = None
     instant: bool = False
     empty: selectors.EmptyQueue | None = None
+    correcting: UUID | None = None
+    version: Version | None = None
     errors: Mapping[str, list[str]] = field(default_factory=dict)
 
     @property
@@ -50,7 +56,7 @@ class Workspace:
     @property
     def asides(self) -> list[tuple[str, str]]:
         """The ways out of a question that are no answer to it."""
-        return list(ASIDE.items())
+        return [] if self.correcting else list(ASIDE.items())
 
 
 ASIDE = {"skip": "Skip", "flag": "Flag a problem"}

@@ -166,7 +166,7 @@ function changed(event) {
   if (event.target.form !== form() || !form() || SKIPPED.has(event.target.name)) return;
   document.body.dataset.begun = form().dataset.answer;
   local.set(form().dataset.answer, read());
-  mark(words("saving"));
+  mark(words(form().dataset.draftUrl ? "saving" : "away"));
   if (event.target.matches("[data-grows]")) fit(event.target);
   clearTimeout(timer);
   timer = setTimeout(save, PAUSE);

@@ -65,7 +65,7 @@ function lock(locked) {
 /** Lease the next question and keep its page; nothing is shown. */
 async function fetchAhead() {
   const current = form()?.dataset.answer;
-  if (!current || ahead || !navigator.onLine || document.hidden) return;
+  if (!current || !workspace().dataset.ahead || ahead || !navigator.onLine || document.hidden) return;
   ahead = { id: "", html: "" }; // under way
   const found = await post(workspace().dataset.ahead, [["after", current]]);
   ahead = null;
