@@ -11,6 +11,7 @@ from config.env import BASE_DIR
 BENCHMARKS = {
     "replay_loop FILE": "people, pages, worker and model close the loop; accuracy of each model",
     "pages": "how long an answer and the next question take, with many people at once",
+    "keypress": "from a key to the next question painted, in a real browser",
     "choosing [PART…]": "refit, score and select: every function, and against obvious ways",
 }
 POOL = str(BASE_DIR / "annotator" / "demo" / "everyday_pool.jsonl")
