@@ -1,5 +1,6 @@
 """What the strict content policy forbids is not in any template, and what they name exists."""
 
+import gzip
 import hashlib
 import json
 import re
@@ -99,3 +100,16 @@ def test_vendored_scripts_are_the_reviewed_ones():
         assert f'version:"{release.split(".")[0]}.'.encode() in content
         if version(package.partition("==")[0]) == package.partition("==")[2]:
             assert hashlib.sha256(content).hexdigest() == digest
+
+
+def test_the_first_page_of_the_workspace_is_light():
+    named = [
+        name
+        for path in ("base.html", "annotate/workspace.html", "partials/htmx.html")
+        for name in re.findall(
+            r"{%\s*static\s+[\"']([^\"']+)[\"']", (TEMPLATES_DIR / path).read_text("utf-8")
+        )
+    ]
+    assert len(named) > 8
+    weight = sum(len(gzip.compress(Path(finders.find(name)).read_bytes())) for name in set(named))
+    assert weight < 120_000  # of 150 kB over the wire; the rest is for texts
