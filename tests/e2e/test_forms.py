@@ -222,3 +222,23 @@ def test_a_draft_of_everything_survives_a_reload(at_work: Any, page: Any) -> Non
     type_keys(page, "4")
     said = send(page)
     assert said.tiers == shown(said, ["B", "C", "A", "D"])
+
+
+def test_another_device_goes_on_exactly_where_one_left(
+    at_work: Any, page: Any, browser: Any
+) -> None:
+    at_work("rank", 4)
+    asked = question(page)
+    type_keys(page, *"31")
+    page.keyboard.press("r")
+    page.keyboard.type("so far")
+    page.wait_for_selector("#saved.good")
+    elsewhere = browser.new_context(viewport={"width": 390, "height": 800}).new_page()
+    elsewhere.goto(page.url)
+    sign_in(elsewhere, "ada")
+    assert question(elsewhere) == asked
+    assert elsewhere.input_value("#rank-A") == "3"
+    assert elsewhere.input_value("#rank-B") == "1"
+    assert elsewhere.input_value("#rationale") == "so far"
+    assert elsewhere.inner_text(".zone[data-zone='1']").split() == ["1", "B"]
+    elsewhere.context.close()
