@@ -7,7 +7,6 @@ TiebreakError
 ├── Conflict                the state moved on while the person worked     (409)
 │   ├── AssignmentClosed    this assignment has an answer already
 │   ├── AnswerChanged       the answer was corrected already, in another tab
-│   ├── AnswerChanged       the answer was corrected already, in another tab
 │   ├── NothingToUndo       no answer of this person is open to undo
 │   └── WrongState          e.g. starting a campaign that runs
 ├── NotQualified            the campaign's test was not passed             (403)
@@ -42,10 +41,6 @@ class Conflict(TiebreakError):
 
 class AssignmentClosed(Conflict):
     """The assignment was answered already, by another tab or request."""
-
-
-class AnswerChanged(Conflict):
-    """What was to be corrected has been corrected meanwhile, by another tab or request."""
 
 
 class AnswerChanged(Conflict):

@@ -17,7 +17,7 @@ from django.utils.translation import gettext_lazy
 
 from annotator.errors import InvalidAnswer
 
-CHOICE: Final = gettext_lazy("choice {n} of the row that is being answered")
+CHOICE: Final = gettext_lazy("choice {n} of a row")
 ANSWERS: Final[Mapping[str, tuple[str, str | Promise]]] = {
     **{f"choice.{n}": (str(n), format_lazy(CHOICE, n=n)) for n in range(1, 10)},
     "choice.10": ("0", format_lazy(CHOICE, n=10)),

@@ -22,9 +22,9 @@ from annotator.models import Annotation, Annotator, Assignment, Campaign
 
 PAGE: Final = 50
 START: Final = 2_000  # characters of a prompt that are looked at for its first line
-NOT_WORK: Final = ("practice", "qualification")  # arms that are told on pages of their own
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-CURSOR: Final = re.compile(r"(open|[0-9]{1,17})_([0-9a-f-]{36})")
+CURSOR: Final = re.compile(r"(open|[0-9]{1,16})_([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})")
+CHANGEABLE: Final = (Campaign.State.RUNNING, Campaign.State.PAUSED)
 
 
 @dataclass(frozen=True)
@@ -109,7 +109,7 @@ def page(*, annotator: Annotator, campaign: Campaign, before: str = "") -> Page:
 
 
 def _of(annotator: Annotator) -> QuerySet[Assignment]:
-    return Assignment.objects.filter(annotator=annotator).exclude(query__arm__in=NOT_WORK)
+    return Assignment.objects.filter(annotator=annotator).work()
 
 
 class AsText(Transform):
@@ -133,18 +133,13 @@ def _moment(at: datetime | None) -> str:
 def _older(before: str) -> Q:
     """What comes after the place that a page ended at."""
     found = CURSOR.fullmatch(before)
-    try:
-        pk = uuid.UUID(found[2] if found else "")
-        at = None if found and found[1] == "open" else EPOCH + _since(found)
-    except (ValueError, OverflowError) as error:
-        raise InvalidInput(f"before: expected where a page ended, got {before!r:.80}") from error
-    if at is None:
+    if found is None:
+        raise InvalidInput(f"before: expected where a page ended, got {before!r:.80}")
+    since, pk = found[1], found[2]
+    if since == "open":
         return Q(closed_at__isnull=False) | Q(pk__lt=pk)
+    at = EPOCH + timedelta(microseconds=int(since))
     return Q(closed_at__lt=at) | Q(closed_at=at, pk__lt=pk)
-
-
-def _since(found: re.Match[str] | None) -> timedelta:
-    return timedelta(microseconds=int(found[1] if found else ""))
 
 
 def _row(assignment: Assignment, campaign: Campaign) -> Row | None:
@@ -169,9 +164,6 @@ def _row(assignment: Assignment, campaign: Campaign) -> Row | None:
         corrected=bool(follows and follows.outcome != "undone" and not taken_back),
         changeable=assignment.state == "answered" and not held and campaign.state in CHANGEABLE,
     )
-
-
-CHANGEABLE: Final = (Campaign.State.RUNNING, Campaign.State.PAUSED)
 
 
 def version(said: Annotation, form: str, parts: dict[str, Any]) -> Version:

@@ -5,21 +5,24 @@ from __future__ import annotations
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 from django.contrib.auth.models import User
 from django.db import transaction
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from annotator import my_answers, selectors
 from annotator.answer_words import verdict
 from annotator.errors import AnswerChanged, InvalidAnswer, Missing, WrongState
 from annotator.forms import Answer, Timing, parse
 from annotator.models import Annotation, Assignment, Slot
+from annotator.querysets import TESTS
 from annotator.services.annotations import fetch_assignment, with_edit
 from annotator.services.assignments import drafted
 
 ASIDE = ("skip", "flag")
+CHANGED = gettext_lazy("this answer was changed meanwhile, perhaps in another tab")
 
 
 @dataclass(frozen=True)
@@ -58,7 +61,7 @@ def standing(*, assignment_id: uuid.UUID, user: User) -> Standing:
 def _standing(*, assignment_id: uuid.UUID, user: User, lock: bool) -> Standing:
     assignment = fetch_assignment(assignment_id=assignment_id, user=user, lock=lock)
     query, campaign = assignment.query, assignment.annotator.campaign
-    if query.arm in my_answers.NOT_WORK:
+    if query.arm in TESTS:
         raise Missing("no such answer of yours")
     if assignment.state != Assignment.State.ANSWERED:
         raise WrongState(_("there is no answer of yours to change: it was skipped or taken back"))
@@ -83,30 +86,29 @@ def revise_annotation(
     """Store an answer that supersedes the one that stands; six queries for a plain one.
 
     Where the old one counted, the new one does; what was late stays late and is not counted. The
-    times are those of both: attention that the question took altogether. The same key twice stores
-    one, and what changes nothing is not stored.
+    times are those of both: attention that the question took altogether. The same page twice
+    stores one, and what changes nothing is not stored.
 
     Raises:
         Missing: no such assignment, or another person's.
         WrongState: there is no answer that stands, or it cannot be changed now.
-        AnswerChanged: it was changed meanwhile, in another tab.
+        AnswerChanged: it was changed meanwhile, in another tab, and to something else.
         InvalidAnswer: the form was filled in wrongly, or it is a skip or a flag: those are no
             answers, and the slot may have been filled since; the answer stands.
     """
     stored = _stored(assignment_id, user, submission_key)
     if stored is not None:
-        return stored
+        return _replayed(stored, data)
     now = _standing(assignment_id=assignment_id, user=user, lock=True)
     assignment, said = now.assignment, now.said
-    if said.submission_key == submission_key:
-        return said  # the same page, sent twice at once
+    if said.submission_key == submission_key:  # stored while this waited for the lock
+        return _replayed(said, data)
     if submission_key != now.key:
-        raise AnswerChanged(_("this answer was changed meanwhile, perhaps in another tab"))
+        raise AnswerChanged(CHANGED)
     if data.get("choice") in ASIDE:
         told = _("An answer can be changed, but not skipped or flagged afterwards.")
         raise InvalidAnswer({"choice": [told]})
-    steps = selectors.steps(assignment.query)
-    answer, timing = parse(data, steps=steps, shown=selectors.seen(assignment, steps))
+    answer, timing = _parsed(assignment, data)
     tiers = with_edit(answer)
     if _same(said, answer, tiers):
         return said
@@ -117,9 +119,27 @@ def revise_annotation(
 
 
 def _stored(assignment_id: uuid.UUID, user: User, key: uuid.UUID) -> Annotation | None:
-    """What this page has stored already, whatever became of it since."""
+    """What was stored under this key already, whatever became of it since."""
     rows = Annotation.objects.filter(submission_key=key, assignment_id=assignment_id)
-    return rows.filter(annotator__user=user).select_related("annotator__campaign").first()
+    related = ("annotator__campaign", "assignment__query", "assignment__annotator__campaign")
+    return rows.filter(annotator__user=user).select_related(*related).first()
+
+
+def _replayed(stored: Annotation, data: Mapping[str, Any]) -> Annotation:
+    """The answer again, if this is the same page; two tabs have one key and say different things.
+
+    Raises:
+        AnswerChanged: another tab has stored something else under this key.
+    """
+    answer, _timing = _parsed(cast(Assignment, stored.assignment), data)  # it came from a page
+    if not _same(stored, answer, with_edit(answer)):
+        raise AnswerChanged(CHANGED)
+    return stored
+
+
+def _parsed(assignment: Assignment, data: Mapping[str, Any]) -> tuple[Answer, Timing]:
+    steps = selectors.steps(assignment.query)
+    return parse(data, steps=steps, shown=selectors.seen(assignment, steps))
 
 
 def _same(said: Annotation, answer: Answer, tiers: list[list[int]] | None) -> bool:

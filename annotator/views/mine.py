@@ -47,7 +47,9 @@ def key_page(request: HttpRequest) -> HttpResponse:
     return redirect(_key_page(request))
 
 
-def _keys(request: HttpRequest, now: Mapping[str, str], errors: Errors | None = None) -> Any:
+def _keys(
+    request: HttpRequest, now: Mapping[str, str], errors: Errors | None = None
+) -> HttpResponse:
     wrong = errors or {}
     groups = [
         (title, [(a, w, default, now.get(a), wrong.get(a)) for a, (default, w) in group.items()])
@@ -118,9 +120,8 @@ def _sent_key(request: HttpRequest) -> UUID:
     try:
         return UUID(request.POST.get("submission_key", ""))
     except ValueError as error:
-        raise InvalidInput(
-            _("the correction came without the key of its page; reload it")
-        ) from error
+        said = _("the correction came without the submission_key of its page; reload it")
+        raise InvalidInput(said) from error
 
 
 def _change(

@@ -156,7 +156,7 @@ function begin() {
     save();
   } else {
     if (there !== confirmed) save();
-    else if (read().length) mark(words("continued"), "good");
+    else if (form().dataset.draftUrl && read().length) mark(words("continued"), "good");
     if (kept) local.remove(assignment);
   }
   for (const textarea of form().querySelectorAll("[data-grows]")) fit(textarea);

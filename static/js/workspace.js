@@ -18,7 +18,16 @@ function names(event) {
   const said = event.key.toLowerCase();
   const place = /^(?:Digit|Numpad|Key)([0-9A-Z])$/.exec(event.code)?.[1].toLowerCase();
   const digitRow = /^(?:Digit|Numpad)/.test(event.code);
-  return (/^[a-z0-9]$/.test(said) && !digitRow) || !place ? [said] : [said, place];
+  if ((/^[a-z0-9]$/.test(said) && !digitRow) || !place) return [said];
+  return isTaken(said) ? [said] : [said, place];
+}
+
+/** Whether the page has a button or a field for exactly this key. */
+function isTaken(key) {
+  const { nextKey, backKey } = byId("question")?.dataset ?? {};
+  const marked = [...document.querySelectorAll("[data-key], [data-focus-key]")];
+  return [nextKey, backKey].includes(key) ||
+    marked.some(({ dataset }) => [...(dataset.key ?? "").split(" "), dataset.focusKey].includes(key));
 }
 
 /** What a key presses: of choices that share it, the one in the group that is being answered. */
@@ -76,7 +85,9 @@ document.addEventListener("focusin", (event) => {
 });
 
 document.addEventListener("keydown", (event) => {
-  if (event.defaultPrevented || event.isComposing || event.ctrlKey || event.metaKey || event.altKey) return;
+  if (event.defaultPrevented || event.isComposing) return;
+  const other = event.getModifierState("AltGraph"); // AltGr is how some keyboards say @ or €
+  if (!other && (event.ctrlKey || event.metaKey || event.altKey)) return;
   const typing = event.target.closest?.(TYPING);
   if (event.key === "Escape" && typing?.closest("#question")) {
     typing.blur();

@@ -69,16 +69,25 @@ def test_a_correction_is_a_fresh_judgement_for_the_loop(
 
 
 def test_the_same_page_twice_stores_one(said: Annotation, ada: User) -> None:
-    made = correct(said, ada, "b1")
-    assert correct(said, ada, "b3") == made
+    made = correct(said, ada, "b1", active_ms="700")
+    assert correct(said, ada, "b1", active_ms="900") == made
     again = correct(made, ada, "b2")
     assert correct(said, ada, "b1") == made  # an old page, after a later correction
     assert list(Annotation.objects.standing()) == [again]
 
 
-def test_an_outdated_page_is_told_and_stores_nothing(said: Annotation, ada: User) -> None:
-    correct(said, ada)
+def test_a_second_tab_that_says_something_else_is_told(said: Annotation, ada: User) -> None:
+    made = correct(said, ada, "b1")
     with pytest.raises(AnswerChanged, match="another tab"):
+        correct(said, ada, "b3")
+    with pytest.raises(AnswerChanged):
+        correct(said, ada, "b1", rationale="because")
+    assert list(Annotation.objects.standing()) == [made]
+
+
+def test_a_page_of_something_else_is_told_and_stores_nothing(said: Annotation, ada: User) -> None:
+    correct(said, ada)
+    with pytest.raises(AnswerChanged):
         correct(said, ada, key=uuid.uuid4())
     assert Annotation.objects.count() == 2
 

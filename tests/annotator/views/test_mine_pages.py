@@ -1,0 +1,491 @@
+"""One's own pages: keys, what one has answered, and changing an answer."""
+
+from __future__ import annotations
+
+import re
+from datetime import timedelta
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from django.contrib.auth.models import User
+from django.test import Client
+from django.utils import timezone
+
+from annotator import dispatch, my_answers
+from annotator.models import Annotation, Assignment, Campaign, Preferences, Prompt, Query, Slot
+from annotator.services.annotations import undo_last
+from annotator.services.campaigns import set_state
+from annotator.services.corrections import key_after
+from annotator.services.preferences import save_keys
+from tests.annotator.acts import answer, expire, lease
+from tests.annotator.views.test_annotate_pages import HTMX, queries
+from tests.campaigns import ask, make_campaign
+
+SECRETS = ("model-one", "model-two", "propensity", "random", "policy", "holdout", "gold", "arm")
+
+
+def html(reply: Any) -> str:
+    return str(reply.content.decode())
+
+
+def keys(**changed: str) -> dict[str, str]:
+    """The page of keys as it is sent: every action has a field."""
+    return {f"key-{action.replace('_', '.')}": key for action, key in changed.items()}
+
+
+# --- keys ----------------------------------------------------------------------------------
+
+
+def test_keys_are_saved_and_are_on_the_buttons(
+    campaign: Campaign, ada: User, as_ada: Client
+) -> None:
+    reply = as_ada.post("/keys/", keys(skip="é", choice_1="ф"))
+    assert (reply.status_code, reply["Location"]) == (302, "/keys/")
+    assert Preferences.objects.get().keys == {"skip": "é", "choice.1": "ф"}
+    assert 'name="key-skip" value="é"' in html(as_ada.get("/keys/"))
+    page = html(as_ada.get(f"/c/{campaign.slug}/"))
+    assert re.search(r'value="skip"[^>]*data-key="é"', page)
+    assert re.search(r'value="a3"[^>]*data-key="ф"', page)
+
+
+def test_a_clash_is_shown_beside_both_fields_and_nothing_is_stored(
+    ada: User, as_ada: Client
+) -> None:
+    save_keys(user=ada, given={"undo": "w"})
+    reply = as_ada.post("/keys/", keys(skip="f", undo="q", flag="f"))
+    assert reply.status_code == 422
+    page = html(reply)
+    for action in ("skip", "flag"):
+        assert re.search(rf'name="key-{action}" value="f"[^>]*aria-invalid="true"', page)
+        assert f'id="error-{action}"' in page
+    assert Preferences.objects.get().keys == {"undo": "w"}
+
+
+@pytest.mark.parametrize("key", ["ab", "\u202e", "\0", "x" * 5000, "<script>alert(1)</script>"])
+def test_what_is_no_key_is_refused(as_ada: Client, key: str) -> None:
+    reply = as_ada.post("/keys/", keys(skip=key))
+    assert reply.status_code == 422
+    assert "<script>alert" not in html(reply)
+    assert not Preferences.objects.exists()
+
+
+def test_back_to_the_defaults(ada: User, as_ada: Client) -> None:
+    save_keys(user=ada, given={"undo": "w"})
+    assert as_ada.post("/keys/", {"what": "defaults"}).status_code == 302
+    assert Preferences.objects.get().keys == {}
+
+
+def test_keys_are_ones_own(campaign: Campaign, ada: User, as_ada: Client, as_ben: Client) -> None:
+    save_keys(user=ada, given={"skip": "é"})
+    assert 'data-key="é"' not in html(as_ben.get(f"/c/{campaign.slug}/"))
+
+
+@pytest.mark.parametrize("where", ["//evil.example/", "https://evil.example/", "javascript:x"])
+def test_the_way_back_stays_on_this_site(as_ada: Client, where: str) -> None:
+    assert where not in html(as_ada.get("/keys/", {"next": where}))
+    assert as_ada.post("/keys/", {"next": where})["Location"] == "/keys/"
+
+
+def test_the_way_back_is_kept(campaign: Campaign, as_ada: Client) -> None:
+    back = f"/c/{campaign.slug}/"
+    assert f'href="/keys/?next={back}"' in html(as_ada.get(back))
+    where = as_ada.post("/keys/", {"next": back})["Location"]
+    assert f'href="{back}"' in html(as_ada.get(where))
+
+
+def test_keys_need_somebody() -> None:
+    assert Client().get("/keys/")["Location"].startswith("/signin/")
+
+
+@pytest.mark.parametrize("method", ["put", "delete"])
+def test_keys_take_get_and_post_only(as_ada: Client, method: str) -> None:
+    assert getattr(as_ada, method)("/keys/").status_code == 405
+
+
+# --- my answers ----------------------------------------------------------------------------
+
+
+def test_answers_are_listed_newest_first_in_words(
+    campaign: Campaign, ada: User, as_ada: Client
+) -> None:
+    answer(lease(campaign, ada), ada, "a2", rationale="clear <b>and</b> short")
+    answer(lease(campaign, ada), ada, "skip")
+    answer(lease(campaign, ada), ada, "flag", rationale="personal data")
+    page = html(as_ada.get(f"/c/{campaign.slug}/mine/"))
+    said = ["Flagged: personal data", "Skipped", "A better than B, clearly"]
+    assert [page.index(words) for words in said] == sorted(page.index(words) for words in said)
+    assert "clear &lt;b&gt;and&lt;/b&gt; short" in page
+    assert "why is the sky blue?" in page
+    assert page.count("/change/") == 1
+
+
+def test_nothing_of_others_models_or_arms_is_told(
+    campaign: Campaign, ada: User, ben: User, as_ada: Client
+) -> None:
+    answer(lease(campaign, ada), ada, rationale="mine")
+    answer(lease(campaign, ben), ben, rationale="of somebody else")
+    page = html(as_ada.get(f"/c/{campaign.slug}/mine/"))
+    assert "of somebody else" not in page
+    main = page.partition("<main")[2]
+    assert [word for word in SECRETS if re.search(rf"\b{word}\b", main)] == []
+
+
+@pytest.mark.parametrize("arm", ["gold", "holdout", "audit", "policy"])
+def test_a_row_looks_the_same_whatever_the_arm(
+    campaign: Campaign, ada: User, as_ada: Client, arm: str
+) -> None:
+    answer(lease(campaign, ada), ada)
+    before = html(as_ada.get(f"/c/{campaign.slug}/mine/")).partition("<main")[2]
+    Query.objects.update(arm=arm)
+    assert html(as_ada.get(f"/c/{campaign.slug}/mine/")).partition("<main")[2] == before
+
+
+@pytest.mark.parametrize("arm", ["practice", "qualification"])
+def test_practice_and_tests_are_left_out(
+    campaign: Campaign, ada: User, as_ada: Client, arm: str
+) -> None:
+    said = answer(lease(campaign, ada), ada)
+    Query.objects.update(arm=arm)
+    page = as_ada.get(f"/c/{campaign.slug}/mine/")
+    assert page.context["page"].rows == []
+    assert page.context["summary"].all == 0
+    assert as_ada.get(f"/a/{said.assignment_id}/change/").status_code == 404
+
+
+def test_what_was_taken_back_is_marked_and_comes_first(
+    campaign: Campaign, ada: User, as_ada: Client
+) -> None:
+    answer(lease(campaign, ada), ada, "a2")
+    answer(lease(campaign, ada), ada, "b2")
+    undo_last(slug=campaign.slug, user=ada)
+    first, second = as_ada.get(f"/c/{campaign.slug}/mine/").context["page"].rows
+    assert (first.taken_back, first.changeable) == (True, False)
+    assert first.now.phrases == ["B better than A, clearly"]
+    assert (second.taken_back, second.changeable) == (False, True)
+
+
+def test_a_question_answered_again_shows_what_stood_before(
+    campaign: Campaign, ada: User, as_ada: Client
+) -> None:
+    answer(lease(campaign, ada), ada, "a2")
+    answer(undo_last(slug=campaign.slug, user=ada), ada, "b2")
+    [row] = as_ada.get(f"/c/{campaign.slug}/mine/").context["page"].rows
+    assert (row.corrected, row.taken_back) == (False, False)
+    assert [version.phrases[0][0] for version in (row.now, *row.before)] == ["B", "A"]
+
+
+def test_late_answers_are_marked(campaign: Campaign, ada: User, as_ada: Client) -> None:
+    answer(expire(lease(campaign, ada)), ada)
+    assert ">late<" in html(as_ada.get(f"/c/{campaign.slug}/mine/"))
+
+
+@pytest.mark.parametrize("held", [{"flagged_at": timezone.now()}, {"withdrawn": True}])
+def test_a_question_that_was_reported_is_not_shown_again(
+    campaign: Campaign, ada: User, as_ada: Client, held: dict[str, Any]
+) -> None:
+    answer(lease(campaign, ada), ada)
+    Query.objects.update(**held)
+    page = html(as_ada.get(f"/c/{campaign.slug}/mine/"))
+    assert "why is the sky blue?" not in page
+    assert "/change/" not in page
+
+
+@pytest.mark.parametrize(
+    ("content", "line"),
+    [
+        ("\n\n  Plain text\nmore", "Plain text"),
+        (
+            [{"role": "user", "content": "Hi"}, {"role": "user", "content": "Newest turn\nx"}],
+            "Newest",
+        ),
+        ("null", "null"),
+        ('{"a": 1}', "{&quot;a&quot;: 1}"),
+        ("<script>alert(1)</script>", "&lt;script&gt;"),
+        ("x" * 1_000_000, "x" * 139 + "…"),
+    ],
+)
+def test_the_first_line_of_any_prompt_is_shown(
+    campaign: Campaign, ada: User, as_ada: Client, content: Any, line: str
+) -> None:
+    said = answer(lease(campaign, ada), ada)
+    Prompt.objects.filter(pk=said.query.prompt_id).update(content=content)
+    page = html(as_ada.get(f"/c/{campaign.slug}/mine/"))
+    assert f"<bdi>{line}" in page
+    assert len(page) < 50_000
+
+
+@pytest.fixture
+def many(ada: User, monkeypatch: pytest.MonkeyPatch) -> Campaign:
+    """Seven answers, three a page, two of them taken back."""
+    monkeypatch.setattr(my_answers, "PAGE", 3)
+    campaign = make_campaign(prompts=7, people=(ada,))
+    ask(campaign)
+    for _ in range(7):
+        answer(lease(campaign, ada), ada)
+    for _ in range(2):
+        undo_last(slug=campaign.slug, user=ada)
+    return campaign
+
+
+def test_every_answer_is_on_exactly_one_page(many: Campaign, as_ada: Client) -> None:
+    where, seen = f"/c/{many.slug}/mine/", []
+    pages = 0
+    while where:
+        reply = as_ada.get(where)
+        seen += [row.assignment for row in reply.context["page"].rows]
+        older = reply.context["page"].older
+        where = f"/c/{many.slug}/mine/?before={older}" if older else ""
+        pages += 1
+    assert pages == 3
+    assert len(seen) == len(set(seen)) == 7
+    closed = dict(Assignment.objects.values_list("pk", "closed_at"))
+    assert [closed[pk] is None for pk in seen] == [True, True, *[False] * 5]
+    times = [closed[pk] for pk in seen[2:]]
+    assert times == sorted(times, reverse=True)
+
+
+def test_answers_of_the_same_moment_are_all_listed(many: Campaign, as_ada: Client) -> None:
+    Assignment.objects.filter(state="answered").update(closed_at=timezone.now())
+    test_every_answer_is_on_exactly_one_page(many, as_ada)
+
+
+@pytest.mark.parametrize(
+    "before", ["x", "1", "open_", "-5_0", f"99999999999999999999_{uuid4()}", "\0"]
+)
+def test_a_made_up_place_is_refused(campaign: Campaign, as_ada: Client, before: str) -> None:
+    ensure = as_ada.get(f"/c/{campaign.slug}/mine/", {"before": before})
+    assert ensure.status_code == 422
+    assert (
+        as_ada.get(f"/c/{campaign.slug}/mine/", {"before": f"{'9' * 16}_{uuid4()}"}).status_code
+        == 200
+    )
+
+
+def test_the_summary_counts_today_the_week_and_all(
+    campaign: Campaign, ada: User, as_ada: Client
+) -> None:
+    for milliseconds in ("10000", "30000", "50000", ""):
+        answer(lease(campaign, ada), ada, active_ms=milliseconds)
+    answer(lease(campaign, ada), ada, "skip", active_ms="90000")
+    old, older = Assignment.objects.filter(state="answered").order_by("closed_at")[:2]
+    for assignment, days in ((old, 3), (older, 30)):
+        moment = timezone.now() - timedelta(days=days)
+        Assignment.objects.filter(pk=assignment.pk).update(closed_at=moment)
+    summary = as_ada.get(f"/c/{campaign.slug}/mine/").context["summary"]
+    assert (summary.today, summary.week, summary.all) == (2, 3, 4)
+    assert (summary.median_ms, summary.today_ms) == (30000, 50000)
+
+
+def test_who_has_not_begun_sees_an_empty_page(campaign: Campaign, as_ruth: Client) -> None:
+    assert "not answered anything" in html(as_ruth.get(f"/c/{campaign.slug}/mine/"))
+
+
+def test_strangers_find_nothing(campaign: Campaign, as_sam: Client) -> None:
+    assert as_sam.get(f"/c/{campaign.slug}/mine/").status_code == 404
+
+
+def test_a_finished_campaign_is_still_listed_and_not_changed(
+    campaign: Campaign, ada: User, as_ada: Client
+) -> None:
+    said = answer(lease(campaign, ada), ada)
+    set_state(campaign=campaign, state="finished")
+    page = html(as_ada.get(f"/c/{campaign.slug}/mine/"))
+    assert "A better than B" in page
+    assert "/change/" not in page
+    assert as_ada.get(f"/a/{said.assignment_id}/change/").status_code == 409
+
+
+@pytest.mark.parametrize("method", ["post", "put", "delete"])
+def test_the_list_takes_get_only(campaign: Campaign, as_ada: Client, method: str) -> None:
+    assert getattr(as_ada, method)(f"/c/{campaign.slug}/mine/").status_code == 405
+
+
+# --- changing an answer --------------------------------------------------------------------
+
+
+@pytest.fixture
+def said(campaign: Campaign, ada: User) -> Annotation:
+    return answer(lease(campaign, ada), ada, "a2", rationale="first thought")
+
+
+def send(client: Client, said: Annotation, verdict: str = "b3", **more: Any) -> Any:
+    """Send the correction as its page does."""
+    headers = {key: more.pop(key) for key in list(more) if key.startswith("HTTP_")}
+    fields = {
+        "choice": "submit",
+        "verdict": verdict,
+        "submission_key": str(key_after(said)),
+        **more,
+    }
+    return client.post(f"/a/{said.assignment_id}/change/", fields, **headers)
+
+
+def test_the_page_shows_the_same_sides_filled_in(said: Annotation, as_ada: Client) -> None:
+    page = as_ada.get(f"/a/{said.assignment_id}/change/")
+    assert page.context["w"].sight.shown.order == tuple(said.display_order)
+    text = html(page)
+    assert re.search(r'name="verdict" value="a2"[^>]* checked', text)
+    assert "first thought" in text
+    assert "Save the correction" in text
+    assert "You answered: <strong>A better than B, clearly</strong>" in text
+    for absent in ('value="skip"', 'value="flag"', 'id="undo"', "data-draft-url", "data-ahead"):
+        assert absent not in text
+    assert [word for word in SECRETS if re.search(rf"\b{word}\b", text)] == []
+
+
+def test_a_correction_is_stored_and_leads_to_the_list(
+    campaign: Campaign, said: Annotation, as_ada: Client
+) -> None:
+    reply = send(as_ada, said, rationale="second thought")
+    assert (reply.status_code, reply["Location"]) == (302, f"/c/{campaign.slug}/mine/")
+    assert Slot.objects.get(annotation__isnull=False).annotation.supersedes == said
+    page = html(as_ada.get(reply["Location"]))
+    assert "The correction is saved." in page
+    assert ">corrected<" in page
+    assert "first thought" in page
+
+
+def test_the_outbox_is_led_there_only_from_the_page_itself(
+    campaign: Campaign, said: Annotation, as_ada: Client
+) -> None:
+    reply = send(as_ada, said, **HTMX)
+    assert (reply.status_code, reply["HX-Redirect"]) == (204, f"/c/{campaign.slug}/mine/")
+    elsewhere = send(as_ada, said, HTTP_X_TIEBREAK_AHEAD=str(uuid4()), **HTMX)
+    assert (elsewhere.status_code, elsewhere.has_header("HX-Redirect")) == (204, False)
+    assert Annotation.objects.count() == 2
+
+
+def test_the_same_page_twice_is_stored_once(said: Annotation, as_ada: Client) -> None:
+    assert send(as_ada, said).status_code == send(as_ada, said).status_code == 302
+    assert Annotation.objects.count() == 2
+
+
+@pytest.mark.parametrize("headers", [HTMX, {}])
+def test_an_outdated_tab_is_told_loses_nothing_and_can_save_again(
+    said: Annotation, as_ada: Client, headers: dict[str, str]
+) -> None:
+    send(as_ada, said, "b3")
+    reply = send(as_ada, said, "a1", rationale="my tab", **headers)
+    assert reply.status_code == 409
+    page = html(reply)
+    assert "it now says: B better than A, much" in page
+    assert "my tab" in page
+    assert re.search(r'name="verdict" value="a1"[^>]* checked', page)
+    now = Annotation.objects.get(supersedes=said)
+    assert str(key_after(now)) in page
+    assert send(as_ada, now, "a1", rationale="my tab").status_code == 302
+    assert Annotation.objects.standing().get().rationale == "my tab"
+
+
+@pytest.mark.parametrize("choice", ["", "a9", "neither of them"])
+def test_a_wrong_correction_is_refused_and_the_text_kept(
+    said: Annotation, as_ada: Client, choice: str
+) -> None:
+    reply = send(as_ada, said, choice, rationale="long thoughts", **HTMX)
+    assert reply.status_code == 422
+    assert "long thoughts" in html(reply)
+    assert Annotation.objects.count() == 1
+
+
+def test_a_forged_skip_is_refused_in_words(said: Annotation, as_ada: Client) -> None:
+    reply = send(as_ada, said, choice="skip")
+    assert reply.status_code == 422
+    assert "not skipped or flagged afterwards" in html(reply)
+
+
+@pytest.mark.parametrize("key", ["", "x"])
+def test_a_missing_key_is_named(said: Annotation, as_ada: Client, key: str) -> None:
+    reply = send(as_ada, said, submission_key=key)
+    assert reply.status_code == 422
+    assert "submission_key" in html(reply)
+
+
+def test_other_peoples_answers_are_not_found(
+    said: Annotation, as_ben: Client, as_ruth: Client, as_sam: Client
+) -> None:
+    for client in (as_ben, as_ruth, as_sam):
+        assert client.get(f"/a/{said.assignment_id}/change/").status_code == 404
+        assert send(client, said).status_code == 404
+    assert Annotation.objects.count() == 1
+
+
+def test_an_open_question_is_answered_and_not_corrected(
+    campaign: Campaign, ada: User, as_ada: Client
+) -> None:
+    reply = as_ada.get(f"/a/{lease(campaign, ada).pk}/change/")
+    assert reply.status_code == 409
+
+
+@pytest.mark.parametrize("method", ["put", "delete"])
+def test_a_correction_takes_get_and_post_only(
+    said: Annotation, as_ada: Client, method: str
+) -> None:
+    assert getattr(as_ada, method)(f"/a/{said.assignment_id}/change/").status_code == 405
+
+
+def test_a_correction_can_make_a_round_due(
+    campaign: Campaign, said: Annotation, as_ada: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Campaign.objects.update(labels_per_round=2)
+    nudged: list[Campaign] = []
+    monkeypatch.setattr(dispatch, "nudge", nudged.append)
+    send(as_ada, said)
+    assert nudged == [campaign]
+
+
+def test_a_session_that_ran_out_is_asked_to_sign_in(said: Annotation, as_ada: Client) -> None:
+    as_ada.logout()
+    assert send(as_ada, said, **HTMX).status_code == 401
+    assert as_ada.get(f"/a/{said.assignment_id}/change/")["Location"].startswith("/signin/")
+
+
+# --- today, gently --------------------------------------------------------------------------
+
+
+def test_the_workspace_says_what_one_did_today(
+    campaign: Campaign, ada: User, as_ada: Client
+) -> None:
+    assert "today" not in html(as_ada.get(f"/c/{campaign.slug}/"))
+    for _ in range(3):
+        answer(lease(campaign, ada), ada, active_ms="41000")
+    page = as_ada.get(f"/c/{campaign.slug}/")
+    line = re.sub(r"<[^>]+>", "", html(page).partition("standing pace")[2].partition("</p>")[0])
+    assert line.split(">")[-1].strip() == "3 today · about 40 s each · 2 min of work"
+
+
+def test_yesterday_is_not_today(campaign: Campaign, ada: User, as_ada: Client) -> None:
+    answer(lease(campaign, ada), ada)
+    Assignment.objects.update(closed_at=timezone.now() - timedelta(days=1, hours=1))
+    status = as_ada.get(f"/c/{campaign.slug}/").context["w"].status
+    assert (status.mine, status.today) == (1, 0)
+
+
+# --- what it costs --------------------------------------------------------------------------
+
+
+@pytest.mark.django_db(transaction=True)
+def test_the_list_costs_seven_queries_whatever_is_on_it(
+    campaign: Campaign, ada: User, as_ada: Client
+) -> None:
+    for _ in range(4):
+        answer(lease(campaign, ada), ada)
+    undo_last(slug=campaign.slug, user=ada)
+    run = queries(lambda: as_ada.get(f"/c/{campaign.slug}/mine/"))
+    assert len(run) <= 7, run
+    assert not any(" OFFSET " in sql for sql in run)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_keys_cost_three_queries(ada: User, as_ada: Client) -> None:
+    assert len(queries(lambda: as_ada.get("/keys/"))) <= 3
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_correction_costs_at_most_ten_queries_and_its_page_six(
+    said: Annotation, as_ada: Client
+) -> None:
+    where = f"/a/{said.assignment_id}/change/"
+    assert len(run := queries(lambda: as_ada.get(where))) <= 6, run
+    assert len(run := queries(lambda: send(as_ada, said))) <= 10, run
+    assert Annotation.objects.count() == 2
