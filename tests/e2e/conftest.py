@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -50,8 +51,11 @@ def browser() -> Iterator[Any]:
 
 
 @pytest.fixture
-def page(browser: Any) -> Iterator[Any]:
-    """A window; violations of the content policy and script errors fail the test."""
+def page(browser: Any, live_server: Any) -> Iterator[Any]:
+    """A window; violations of the content policy and script errors fail the test.
+
+    It is gone, with what it still asks the server for, before the database is cleared.
+    """
     context = browser.new_context(viewport={"width": 1280, "height": 860}, accept_downloads=True)
     window = context.new_page()
     troubles: list[str] = []
@@ -61,5 +65,7 @@ def page(browser: Any) -> Iterator[Any]:
         lambda said: troubles.append(said.text) if "Content Security Policy" in said.text else None,
     )
     yield window
+    with suppress(Exception):  # playwright's own: a page that keeps asking, or is gone
+        window.wait_for_load_state("networkidle", timeout=2000)
     context.close()
     assert troubles == []
