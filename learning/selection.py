@@ -9,12 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Final, Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from learning.acquisition import Recipe
+from learning.acquisition import Recipe, random_unique
+from learning.acquisition.base import NoConfig
 from learning.data import Belief, Context, Pool, Selection
 from learning.errors import ConfigError
 
@@ -70,6 +72,7 @@ def compose_batch(
     method: str,
     config: Mapping[str, Any] | None = None,
     rng: np.random.Generator,
+    spread: bool = False,
 ) -> Batch:
     """Choose the next queries.
 
@@ -85,6 +88,8 @@ def compose_batch(
         method: Acquisition function of the policy arm.
         config: Its options.
         rng: Draws, tie-breaks and the order.
+        spread: For seeds of sets: the control arms draw prompts, then a pair of each, and the
+            policy leaves these prompts alone where there are others.
 
     Raises:
         ConfigError: a share, the method or an option is not valid.
@@ -99,12 +104,16 @@ def compose_batch(
         info |= {"fallback": reason, "method": FALLBACK}
         recipe = Recipe.of(FALLBACK)
 
-    choices = _uniform("random", pool, counts["random"], rng)
+    draw = partial(_one_a_prompt, posterior) if spread else _uniform
+    choices = draw("random", pool, counts["random"], rng)
+    drawn = [choice.pair for choice in choices]
     if holdout_pool is not None:
-        choices += _uniform("holdout", holdout_pool, counts["holdout"], rng)
+        choices += draw("holdout", holdout_pool, counts["holdout"], rng)
     if counts["policy"]:
         left = pool.eligible.copy()
-        left[[choice.pair for choice in choices if choice.arm == "random"]] = False
+        left[drawn] = False
+        elsewhere = left & ~np.isin(pool.prompt, pool.prompt[drawn])
+        left = elsewhere if spread and elsewhere.any() else left
         selection = recipe.select(
             pool.with_eligible(left), posterior, context, counts["policy"], rng=rng
         )
@@ -157,6 +166,17 @@ def _uniform(arm: Arm, pool: Pool, k: int, rng: np.random.Generator) -> list[Cho
     candidates = pool.candidates
     picked: NDArray[np.int64] = rng.choice(candidates, size=k, replace=False)
     return [Choice(int(pair), arm, None, k / len(candidates)) for pair in picked]
+
+
+def _one_a_prompt(
+    belief: Belief, arm: Arm, pool: Pool, k: int, rng: np.random.Generator
+) -> list[Choice]:
+    drawn = random_unique.select(pool, belief, Context(), k, rng=rng, config=NoConfig())
+    chances = drawn.propensity if drawn.propensity is not None else np.ones(len(drawn))
+    return [
+        Choice(int(pair), arm, None, float(chance))
+        for pair, chance in zip(drawn.indices, chances, strict=True)
+    ]
 
 
 def _by_policy(selection: Selection, method: str) -> list[Choice]:

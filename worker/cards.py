@@ -28,7 +28,7 @@ def run(job: RunningJob) -> None:
     campaign = Campaign.objects.get(pk=job.arguments["campaign"])
     found = space.load(campaign, progress=lambda done, n: job.progress(done, n, "embedding"))
     labels = store.labels(campaign, found.index)
-    training = trainable(campaign, labels)
+    training = trainable(campaign, labels) & ~labels.line
     comparisons = labels.comparisons.subset(training)
     job.progress(0, 0, f"measuring on {len(comparisons)} answers")
     name = fitting.head_name(campaign, found)

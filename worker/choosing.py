@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from annotator.models import Campaign, EncoderCard
 from learning import answering
@@ -14,6 +15,7 @@ from learning.acquisition import Recipe
 from learning.answering import Answering, pair_features
 from learning.data import Belief, Context, Pool, Prompts
 from learning.selection import FALLBACK, Batch, Choice, compose_batch
+from learning.sets import SetChoice, Side, compose_sets, inside_pairs
 from worker import embedding, memory, promptindex
 from worker.embedding import Progress
 from worker.events import events
@@ -46,11 +48,21 @@ class Policy:
 
 @dataclass(frozen=True)
 class Chosen:
-    """A batch whose pairs are numbered among all candidates, with what to report."""
+    """A batch whose seeds are numbered among all candidates, with what to report."""
 
-    choices: tuple[Choice, ...]
+    choices: tuple[SetChoice, ...]
     policy: Policy
     report: dict[str, Any]
+
+    def covers(self, space: Space) -> NDArray[np.bool_]:
+        """Which candidate pairs these questions put, shape ``(n,)``."""
+        found, base = space.candidates, np.int64(len(space.index.ids) + 1)
+        put = np.zeros(len(found.pairs), np.bool_)
+        put[[one.seed.pair for one in self.choices]] = True
+        inside = [inside_pairs(one.rows) for one in self.choices]
+        pairs = np.concatenate([np.empty((0, 2), np.int64), *inside])
+        code = found.pairs[:, 0] * base + found.pairs[:, 1]
+        return np.asarray(put | np.isin(code, pairs[:, 0] * base + pairs[:, 1]))
 
 
 def newest_card(campaign: Campaign, encoder_key: str) -> EncoderCard | None:
@@ -78,28 +90,70 @@ def choose(
     train, held = np.flatnonzero(~found.holdout), np.flatnonzero(found.holdout)
     context = Context(
         round=number,
-        labelled_prompts=labelled_prompts(labels),
+        labelled_prompts=labelled_prompts(labels, alone=bool(found.alone.any())),
         pending=found.pairs[found.pending & ~found.holdout],
     )
     if ready and recipe.method.needs_prompts:
         ids = np.union1d(found.prompt[train], context.labelled_prompts)
         context = replace(context, prompts=prompts(campaign, ids, progress))
+    sides = [Side(pool_of(space, train, paying), found.group[train])]
+    if len(held):
+        sides.append(Side(pool_of(space, held), found.group[held]))
     with memory.kept(campaign.pk) as remembered:
-        batch = compose_batch(
-            pool_of(space, train, paying),
-            pool_of(space, held) if len(held) else None,
+        made, info = compose(
+            campaign,
+            policy,
+            space,
+            sides,
             belief,
             replace(context, memory=remembered),
-            batch=wanted,
-            random_share=campaign.random_share,
-            holdout_share=campaign.holdout_share,
-            method=policy.name,
-            config=policy.config,
+            wanted=wanted,
             rng=rng,
         )
-    told = report(campaign, policy, recipe, batch, paying)
-    told["most_of_one_prompt"] = most_of_one(batch, found.prompt[train])
-    return Chosen(renumbered(batch, train, held), policy, told)
+    made = renumbered(made, train, held)
+    told = report(campaign, policy, recipe, info, paying)
+    told["most_of_one_prompt"] = most_of_one(made, found.prompt)
+    return Chosen(made, policy, told)
+
+
+def compose(
+    campaign: Campaign,
+    policy: Policy,
+    space: Space,
+    sides: list[Side],
+    belief: Belief,
+    context: Context,
+    *,
+    wanted: int,
+    rng: np.random.Generator,
+) -> tuple[tuple[SetChoice, ...], Mapping[str, Any]]:
+    """Choose pairs, or where questions show more, the sets that they grow into."""
+    train, held = sides[0], sides[1] if len(sides) > 1 else None
+    asked: dict[str, Any] = {
+        "batch": wanted,
+        "random_share": campaign.random_share,
+        "holdout_share": campaign.holdout_share,
+        "method": policy.name,
+        "config": policy.config,
+        "rng": rng,
+    }
+    groups, line = space.candidates.groups, len(space.index.ids)
+    if len(groups.size):
+        sets, info = compose_sets(train, held, groups, belief, context, **asked)
+    else:
+        batch = compose_batch(
+            train.pool, held.pool if held is not None else None, belief, context, **asked
+        )
+        sets, info = tuple(seeds(batch, train, held)), batch.info
+    shown = [tuple(row for row in one.rows if row != line) for one in sets]
+    return tuple(replace(one, rows=rows) for one, rows in zip(sets, shown, strict=True)), info
+
+
+def seeds(batch: Batch, train: Side, held: Side | None) -> Iterator[SetChoice]:
+    """Chosen pairs that are questions as they are."""
+    for choice in batch:
+        side = held if choice.arm == "holdout" and held is not None else train
+        yield SetChoice(choice, tuple(int(row) for row in side.pool.pairs[choice.pair]))
 
 
 def pool_of(space: Space, rows: Ints, paying: Answering | None = None) -> Pool:
@@ -111,21 +165,29 @@ def pool_of(space: Space, rows: Ints, paying: Answering | None = None) -> Pool:
         pairs=pairs,
         prompt=found.prompt[rows],
         eligible=~found.taken[rows],
-        rate=None if paying is None else paying.rate(pair_features(space.index.surface, pairs)),
+        rate=None if paying is None else paying.rate(pair_features(space.surface, pairs)),
     )
 
 
-def renumbered(batch: Batch, train: Ints, held: Ints) -> tuple[Choice, ...]:
-    """The choices with their pairs numbered among all candidates."""
-    rows = {"holdout": held}
-    return tuple(replace(c, pair=int(rows.get(c.arm, train)[c.pair])) for c in batch)
+def renumbered(made: tuple[SetChoice, ...], train: Ints, held: Ints) -> tuple[SetChoice, ...]:
+    """The choices with their seeds numbered among all candidates."""
+
+    def moved(seed: Choice) -> Choice:
+        rows = held if seed.arm == "holdout" else train
+        return replace(seed, pair=int(rows[seed.pair]))
+
+    return tuple(replace(one, seed=moved(one.seed)) for one in made)
 
 
-def labelled_prompts(labels: Labels) -> Ints:
-    """Prompts of the answered training pairs: a prompt once for each of its answered pairs."""
-    pairs = np.sort(labels.comparisons.pairs[~labels.holdout], axis=1)
+def labelled_prompts(labels: Labels, *, alone: bool = False) -> Ints:
+    """Prompts of the answered training pairs: a prompt once for each of its answered pairs.
+
+    A response and the line are a pair where the pool has such pairs.
+    """
+    asked = ~labels.holdout if alone else ~labels.holdout & ~labels.line
+    pairs = np.sort(labels.comparisons.pairs[asked], axis=1)
     _, first = np.unique(pairs, axis=0, return_index=True)
-    return labels.prompt[~labels.holdout][first]
+    return labels.prompt[asked][first]
 
 
 def prompts(campaign: Campaign, ids: Ints, progress: Progress) -> Prompts:
@@ -143,10 +205,13 @@ def costs(campaign: Campaign, space: Space) -> Answering:
 
 
 def report(
-    campaign: Campaign, policy: Policy, recipe: Recipe, batch: Batch, paying: Answering | None
+    campaign: Campaign,
+    policy: Policy,
+    recipe: Recipe,
+    info: Mapping[str, Any],
+    paying: Answering | None,
 ) -> dict[str, Any]:
     """What was done, as plain JSON."""
-    info = dict(batch.info)
     told: dict[str, Any] = {
         "name": info.get("method", policy.name),
         "asked_for": policy.name,
@@ -155,6 +220,8 @@ def report(
         "counts": info.get("counts", {}),
         "selection": plain(info.get("selection", {})),
     }
+    if "passes" in info:
+        told["passes"] = info["passes"]
     if policy.card is not None:
         told |= {"instead_of": campaign.acquisition, "card": policy.card.sentence}
     if paying is not None:
@@ -162,9 +229,9 @@ def report(
     return told
 
 
-def most_of_one(batch: Batch, prompt: Ints) -> int:
+def most_of_one(made: tuple[SetChoice, ...], prompt: Ints) -> int:
     """How many of the policy's questions are about the same prompt, at most."""
-    mine = np.array([choice.pair for choice in batch if choice.arm == "policy"], np.int64)
+    mine = np.array([one.seed.pair for one in made if one.seed.arm == "policy"], np.int64)
     return int(np.unique(prompt[mine], return_counts=True)[1].max(initial=0))
 
 

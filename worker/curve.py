@@ -8,7 +8,7 @@ draws of prompts.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -18,6 +18,7 @@ from annotator.models import Campaign, ModelVersion
 from learning import metrics
 from learning.data import Belief, Comparisons
 from learning.features import Standardizer, assemble
+from learning.line import with_line
 from worker.beliefs import load
 from worker.store import Labels
 from worker.textindex import TextIndex
@@ -33,8 +34,10 @@ class Exam:
     """The holdout answers of today, with the raw features of the responses they are about.
 
     Attributes:
-        comparisons: Their rows point into `ids`, `embedded` and `surface`.
+        comparisons: Of two responses; rows point into `ids`, `embedded` and `surface`.
         prompt: Prompt id of each, shape ``(n,)``.
+        line: Of a response and the line of good enough, whose row is ``len(ids)``.
+        line_prompt: Prompt id of each of these.
         ids: Response id of each row, ascending, shape ``(m,)``.
         embedded: Embeddings of the responses, shape ``(m, e)``.
         surface: Surface features, shape ``(m, s)``.
@@ -43,6 +46,8 @@ class Exam:
 
     comparisons: Comparisons
     prompt: NDArray[np.int64]
+    line: Comparisons
+    line_prompt: NDArray[np.int64]
     ids: NDArray[np.int64]
     embedded: NDArray[np.float32]
     surface: NDArray[np.float32]
@@ -55,17 +60,16 @@ class Exam:
         """The holdout side of the labels; `embedded` has the rows of the index."""
         tested = labels.comparisons.subset(labels.holdout)
         rows, places = np.unique(tested.pairs, return_inverse=True)
-        places = places.reshape(-1, 2)
-        moved = Comparisons.of(
-            places[:, 0],
-            places[:, 1],
-            tested.outcome,
-            strength=tested.strength,
-            weight=tested.weight,
-        )
+        left, right = places.reshape(-1, 2).T
+        # The line's row is the last one there, here as well.
+        rows = rows[rows < len(index.ids)]
+        moved = replace(tested, left=left, right=right)
+        line, prompt = labels.line[labels.holdout], labels.prompt[labels.holdout]
         return cls(
-            comparisons=moved,
-            prompt=labels.prompt[labels.holdout],
+            comparisons=moved.subset(~line),
+            prompt=prompt[~line],
+            line=moved.subset(line),
+            line_prompt=prompt[line],
             ids=index.ids[rows],
             embedded=embedded[rows],
             surface=index.surface[rows],
@@ -74,24 +78,47 @@ class Exam:
 
     @property
     def width(self) -> int:
-        """Dimensions of a model that fits; an older release may have used other features."""
+        """Dimensions of the features, without the line's column."""
         return int(self.embedded.shape[1] + self.surface.shape[1])
+
+    def fits(self, belief: Belief, standardizer: Standardizer) -> bool:
+        """Whether a stored model is about these features; an older release may have had others.
+
+        It has a column for the line if somebody had spoken of it by then.
+        """
+        same = len(standardizer.mean) == self.width
+        return same and belief.width in (self.width, self.width + 1)
 
     def grade(self, belief: Belief, standardizer: Standardizer) -> dict[str, Any]:
         """Figures of one model with 95 % intervals over prompts, ready for JSON.
 
-        The belief's rows must be those of this exam.
+        They are about pairs of responses; those about good enough or not stand beside them under
+        `good_enough`, where the model knows of the line. The belief's rows must be those of this
+        exam.
         """
-        people = len(self.comparisons)
-        if not self.comparisons.decisive.any():
-            return {"n": people, "n_decisive": 0}
-        phi = assemble(self.embedded, self.surface, standardizer)
+        phi: NDArray[Any] = assemble(self.embedded, self.surface, standardizer)
+        knows = belief.width > self.width
+        phi = with_line(phi) if knows else phi
+        graded: dict[str, Any] = {"n": len(self.comparisons), "n_decisive": 0}
+        if self.comparisons.decisive.any():
+            graded = self._figures(belief, phi, self.comparisons, self.prompt)
+        if knows and len(self.line):
+            graded["good_enough"] = self._figures(belief, phi, self.line, self.line_prompt)
+        return graded
+
+    def _figures(
+        self,
+        belief: Belief,
+        phi: NDArray[Any],
+        comparisons: Comparisons,
+        prompt: NDArray[np.int64],
+    ) -> dict[str, Any]:
         rng = np.random.default_rng(self.seed)
-        found = metrics.evaluate(belief, phi, self.comparisons, self.prompt, rng)
+        found = metrics.evaluate(belief, phi, comparisons, prompt, rng)
         graded: dict[str, Any] = {
             "n": found.n,
             "n_decisive": found.n_decisive,
-            "prompts": len(np.unique(self.prompt)),
+            "prompts": len(np.unique(prompt)),
         }
         for name in FIGURES:
             estimate = getattr(found, name)
@@ -133,6 +160,6 @@ def earlier_points(campaign: Campaign, exam: Exam, *, encoder_key: str) -> list[
             versions = [versions[i] for i in keep]
         for version in versions:
             loaded = load(version, ids=exam.ids)
-            if loaded is not None and loaded[0].width == exam.width:
+            if loaded is not None and exam.fits(*loaded):
                 points.append(point(version, exam.grade(*loaded), version.round.number))
     return points

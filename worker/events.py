@@ -8,7 +8,7 @@ from annotator.models import Annotation, Campaign, QueryResponse
 from learning.answering import Events, pair_features
 from worker.textindex import TextIndex
 
-JUDGED = frozenset({"preference", "tie", "neither"})
+JUDGED = frozenset({"preference", "tie", "neither", "other"})
 REFUSED = frozenset({"skip", "flag"})
 
 

@@ -30,6 +30,8 @@ class Fitted:
 def fit(campaign: Campaign, space: Space, labels: Labels, kind: str) -> Fitted:
     """Fit on the training side only: the holdout is never trained on."""
     usable = ~labels.holdout
+    if not space.has_line:  # the first word about the line came in just now
+        usable &= ~labels.line
     if kind == Kind.RANDOM:
         usable &= labels.control
     name = head_name(campaign, space)

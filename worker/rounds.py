@@ -79,7 +79,7 @@ class _Run:
             request_card_if_due(
                 campaign=self.campaign,
                 encoder_key=found.encoder_key,
-                labels=int((~labels.holdout).sum()),
+                labels=int((~labels.holdout & ~labels.line).sum()),
             )
 
     @contextmanager
@@ -122,31 +122,31 @@ class _Run:
 
     def _plan(self, found: Space, chosen: Chosen) -> list[PlannedQuery]:
         planned = []
-        for choice in chosen.choices:
-            item = int(found.candidates.item[choice.pair])
-            pair = found.index.ids[found.candidates.pairs[choice.pair]]
+        for one in chosen.choices:
+            seed = one.seed
+            item = int(found.candidates.item[seed.pair])
             planned.append(
                 PlannedQuery(
                     item_id=item if item >= 0 else None,
-                    prompt_id=int(found.candidates.prompt[choice.pair]),
-                    response_ids=(int(pair[0]), int(pair[1])),
-                    arm=choice.arm,
-                    acquisition=choice.method,
-                    score=choice.score,
-                    propensity=choice.propensity,
+                    prompt_id=int(found.candidates.prompt[seed.pair]),
+                    response_ids=tuple(int(pk) for pk in found.index.ids[list(one.rows)]),
+                    arm=seed.arm,
+                    acquisition=seed.method,
+                    score=seed.score,
+                    propensity=seed.propensity,
                 )
             )
         return planned
 
     def _report(self, found: Space, chosen: Chosen, wanted: int) -> dict[str, Any]:
-        askable = ~found.candidates.taken
+        askable = ~found.candidates.taken & ~chosen.covers(found)
         if self.campaign.holdout_share == 0:
             askable &= ~found.candidates.holdout
         return {
             "pool": len(found.candidates.pairs),
-            "pool_left": int(askable.sum()) - len(chosen.choices),
+            "pool_left": int(askable.sum()),
             "wanted": wanted,
-            "chosen": dict(Counter(choice.arm for choice in chosen.choices)),
+            "chosen": dict(Counter(one.seed.arm for one in chosen.choices)),
             "seconds": self.seconds,
             "encoder": found.encoder_key,
             "policy": chosen.report,

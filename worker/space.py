@@ -9,10 +9,11 @@ from numpy.typing import NDArray
 
 from annotator.models import Campaign
 from learning.features import Standardizer, assemble
-from worker import embedding, store, textindex
+from learning.line import with_line
+from worker import embedding, pool, store, textindex
 from worker.embedding import Progress
 from worker.jobs import PermanentFailure
-from worker.store import Candidates, Ints
+from worker.pool import Candidates, Ints
 from worker.textindex import TextIndex
 
 
@@ -24,7 +25,8 @@ class Space:
         index: The responses; rows of everything else are its rows.
         encoder_key: Encoder of the embeddings.
         embedded: Embeddings, shape ``(m, e)``.
-        phi: Features that a head sees, shape ``(m, d)``, float32.
+        phi: Features that a head sees, shape ``(m, d)``, float32; with a row and a column for the
+            line of good enough once somebody speaks of it, ``(m + 1, d + 1)``.
         standardizer: From the one to the other.
         candidates: Pairs of rows.
     """
@@ -38,25 +40,60 @@ class Space:
 
     @property
     def trainable(self) -> Ints:
-        """The pairs that are not held out, whatever has become of them, shape ``(n, 2)``."""
-        return self.candidates.pairs[~self.candidates.holdout]
+        """The pairs of responses that are not held out, whatever has become of them, ``(n, 2)``."""
+        found = self.candidates
+        return found.pairs[~found.holdout & ~found.alone]
+
+    @property
+    def has_line(self) -> bool:
+        """Whether the line has a row in `phi`."""
+        return len(self.phi) > len(self.index.ids)
+
+    @property
+    def surface(self) -> NDArray[np.float32]:
+        """Surface features of all rows of `phi`; the line is the average response."""
+        known = self.index.surface
+        average = known.mean(axis=0, keepdims=True, dtype=np.float64).astype(known.dtype)
+        return np.concatenate([known, average]) if self.has_line else known
 
 
 def load(campaign: Campaign, *, progress: Progress) -> Space:
     """Embed what is missing and put everything together.
 
     Raises:
-        PermanentFailure: there is not one pair of different responses.
+        PermanentFailure: there is nothing to ask.
     """
     index = textindex.refresh(campaign.pk)
     features = embedding.ensure_features(campaign, index, progress=progress)
     embedded = features.lookup(index.keys())
-    found = store.candidates(campaign, index)
+    found = pool.candidates(campaign, index)
     if not len(found.pairs):
-        raise PermanentFailure(
-            "there is nothing to ask: no prompt of the pool has two different responses; import "
-            "more items"
-        )
-    standardizer = Standardizer.fit(embedded, index.surface, found.pairs)
+        raise PermanentFailure(_nothing(campaign))
+    standardizer = Standardizer.fit(embedded, index.surface, _typical(found))
     phi = assemble(embedded, index.surface, standardizer)
+    if found.alone.any() or store.says_good_enough(campaign):
+        phi = with_line(phi)
     return Space(index, features.encoder_key, embedded, phi, standardizer, found)
+
+
+def _typical(found: Candidates) -> Ints:
+    """Pairs whose differences set the scale: those of the pool, or where responses stand alone,
+    neighbours among them."""
+    together = found.pairs[~found.alone]
+    if len(together):
+        return together
+    rows = found.pairs[:, 0]
+    return np.stack([rows[:-1], rows[1:]], axis=1) if len(rows) > 1 else rows[:, None][:, [0, 0]]
+
+
+def _nothing(campaign: Campaign) -> str:
+    least, _, _ = pool.shown(campaign)
+    if campaign.candidates == Campaign.Candidates.ANY:
+        wanted = "no two different responses to different prompts"
+        if least > 2:
+            wanted = f"a question shows at least {least} responses, pairs across prompts have two"
+        return f"there is nothing to ask: {wanted}; import more items, or change the candidates"
+    words = {1: "a response", 2: "two different responses"}
+    need = words.get(least, f"the {least} different responses that the form shows")
+    where = "item" if campaign.candidates == Campaign.Candidates.ITEM and least > 2 else "prompt"
+    return f"there is nothing to ask: no {where} of the pool has {need}; import more items"

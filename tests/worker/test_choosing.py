@@ -83,10 +83,10 @@ def test_every_function_chooses_from_what_may_be_asked(
         chosen = choosing.choose(
             running, found, labels, belief, wanted=12, number=3, rng=rng, progress=nobody
         )
-        pairs = [choice.pair for choice in chosen.choices]
+        pairs = [one.seed.pair for one in chosen.choices]
         assert len(set(pairs)) == 12, name
         assert free[pairs].all(), name
-        assert [c.arm == "holdout" for c in chosen.choices] == found.candidates.holdout[
+        assert [one.seed.arm == "holdout" for one in chosen.choices] == found.candidates.holdout[
             pairs
         ].tolist()
         assert (chosen.report["name"], chosen.report["fallback"]) == (name, None)

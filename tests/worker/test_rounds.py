@@ -23,7 +23,7 @@ from annotator.services.campaigns import create_campaign, start_campaign
 from learning.data import Posterior
 from tests.campaigns import load
 from tests.worker.loops import FIELDS, prefer_longer, rich, work
-from worker import artifacts, store, textindex
+from worker import artifacts, pool, textindex
 from worker.schedule import sweep
 
 pytestmark = pytest.mark.django_db
@@ -104,7 +104,7 @@ def test_a_round_fills_the_queue_up_and_not_over(running: Campaign, ada: User) -
 def test_what_was_handed_out_is_pending_until_it_is_answered(running: Campaign, ada: User) -> None:
     work()
     prefer_longer(running, ada, most=5)
-    found = store.candidates(running, textindex.refresh(running.pk))
+    found = pool.candidates(running, textindex.refresh(running.pk))
     assert (found.taken.sum(), found.pending.sum()) == (12, 7)
 
 
@@ -187,12 +187,6 @@ def test_the_pool_may_cross_items_of_one_prompt() -> None:
     work()
     assert Query.objects.count() == 6
     assert set(Query.objects.values_list("item", flat=True)) == {None}
-
-
-def test_derive_weighs_a_ranking_like_the_people_it_stands_for() -> None:
-    assert store.derive([[5, 7]]) == [(5, 7, 0, 1.0)]
-    assert store.derive([[5], [7]]) == [(5, 7, 1, 1.0)]
-    assert store.derive([[1], [2, 3]]) == [(1, 2, 1, 0.5), (1, 3, 1, 0.5)]
 
 
 def test_the_text_index_reads_only_what_is_new(
