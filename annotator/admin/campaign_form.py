@@ -1,51 +1,46 @@
-"""The campaign form: settings, the next guidelines, and the chosen function's parameters.
+"""The campaign form: settings, the next guidelines, and the options of what is chosen.
 
-Which parameters there are depends on the function. The form is made for one function at a time;
-a press on *Show its parameters* (or, with a script, the choice itself) sends the whole form and
-gets it back for another one, with everything that was typed.
+The form is made for one function and one sequence of forms at a time; see `options` for how it is
+shown for others.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from django import forms
+from django.core.exceptions import ValidationError
 from django.forms.utils import ErrorDict
 from django.http import HttpRequest
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
-from annotator.catalogue import (
-    ACQUISITIONS,
-    AUTO,
-    DEFAULT_ACQUISITION,
-    HEADS,
-    Acquisition,
-    Head,
-    Option,
-    normalised,
-    options_of,
-)
+from annotator.catalogue import ACQUISITIONS, AUTO, DEFAULT_ACQUISITION, HEADS, normalised
+from annotator.errors import InvalidInput
+from annotator.forms import FORMS
+from annotator.forms.base import WordsField
 from annotator.models import Campaign
+from annotator.services.asking import FOLLOWING, ORDER, check_asking, check_pool
 
-SHOW = "_show_options"  # the button that changes nothing but what is shown
-PREFIX = "option_"
-SWITCH = {"true": True, "false": False}
-AFTER = "Choosing the questions"  # the fieldset that the parameters follow
+from .option_blocks import form_blocks, function_blocks, late_problems
+from .options import SHOW, Block, Refreshing, as_typed
+
+OPTION_COLUMNS = ("acquisition_config", "form_options")
+ASKED = ("form", "follow_ups")
 
 
-class AcquisitionSelect(forms.Select):
-    """The list of functions with the button for those who have no script."""
+class AcquisitionSelect(Refreshing, forms.Select):
+    """The list of functions."""
 
-    def render(self, *args: Any, **kwargs: Any) -> SafeString:
-        """The list, the button, and where a script says what it did."""
-        return format_html(
-            '{} <input type="submit" name="{}" value="Show its parameters">'
-            '<span id="options-said" role="status" class="visually-hidden"></span>',
-            super().render(*args, **kwargs),
-            SHOW,
-        )
+    region, of, press = "acquisition", ("acquisition",), "Show its parameters"
+    said = "The parameters of %s are shown below."
+
+
+class FollowUps(Refreshing, forms.CheckboxSelectMultiple):
+    """The forms that may follow; the form itself is chosen just above."""
+
+    region, of, press = "form", ASKED, "Show their options"
 
 
 def acquisition_choices() -> list[tuple[str, list[tuple[str, str]]]]:
@@ -63,7 +58,12 @@ def head_choices() -> list[tuple[str, str]]:
     return [(AUTO.name, f"{AUTO.name} (default)"), *((name, name) for name in HEADS)]
 
 
-def described(entries: Iterable[Acquisition | Head]) -> SafeString:
+def following_choices() -> list[tuple[str, str]]:
+    """Forms that may follow another one."""
+    return [(name, f"{name}: {FORMS[name].label}") for name in FOLLOWING]
+
+
+def described(entries: Iterable[Any]) -> SafeString:
     """A paragraph each, folded away."""
     paragraphs = ((entry.name, entry.summary) for entry in entries)
     inside = format_html_join("", "<p><strong>{}</strong>: {}</p>", paragraphs)
@@ -73,7 +73,7 @@ def described(entries: Iterable[Acquisition | Head]) -> SafeString:
 class CampaignForm(forms.ModelForm):
     """The campaign with the next version of its guidelines; see `form_for`."""
 
-    options: tuple[Option, ...] = ()
+    blocks: tuple[Block, ...] = ()
 
     acquisition = forms.ChoiceField(
         choices=acquisition_choices,
@@ -81,6 +81,19 @@ class CampaignForm(forms.ModelForm):
         help_text=described(ACQUISITIONS.values()),
     )
     head = forms.ChoiceField(choices=head_choices, help_text=described([AUTO, *HEADS.values()]))
+    follow_ups = forms.MultipleChoiceField(
+        choices=following_choices,
+        widget=FollowUps,
+        required=False,
+        help_text="Asked after the form about the same responses, on the same page, in this order.",
+    )
+    image_hosts = WordsField(
+        longest=253,
+        most=200,
+        required=False,
+        help_text="Hosts whose pictures are shown in prompts and responses, such as "
+        "images.example.org, one a line; pictures from elsewhere stay links.",
+    )
     guidelines_text = forms.CharField(
         label="Guidelines",
         widget=forms.Textarea(attrs={"rows": 14, "cols": 80}),
@@ -91,7 +104,7 @@ class CampaignForm(forms.ModelForm):
 
     class Meta:
         model = Campaign
-        exclude = ["state", "created_by", "acquisition_config"]  # the state changes by buttons
+        exclude = ["state", "created_by", *OPTION_COLUMNS]  # the state changes by buttons
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -100,15 +113,15 @@ class CampaignForm(forms.ModelForm):
         self.fields["guidelines_text"].initial = self.newest_text
         for name in ("acquisition", "head"):  # a new campaign: the model's defaults
             self.fields[name].initial = getattr(self.instance, name)
-        self.stored_config = dict(self.instance.acquisition_config)
-        for option in self.options:
-            value = self.stored_config.get(option.name)
-            field = self.fields[PREFIX + option.name]
-            field.initial = str(value).lower() if isinstance(value, bool) else value
+        self.stored_options = {name: dict(getattr(self.instance, name)) for name in OPTION_COLUMNS}
+        for block in self.blocks:
+            stored = block.stored(self.instance)
+            for key in block.fields:
+                self.fields[block.prefix + key].initial = as_typed(stored.get(key))
 
     @property
     def only_showing(self) -> bool:
-        """Whether nothing is to be saved: the parameters of another function are wanted."""
+        """Whether nothing is to be saved: the options of another choice are wanted."""
         return self.is_bound and SHOW in self.data
 
     def is_valid(self) -> bool:
@@ -122,69 +135,55 @@ class CampaignForm(forms.ModelForm):
             self._errors = ErrorDict()
 
     def clean(self) -> dict[str, Any]:
-        """Check the parameters, and keep those that differ from their defaults."""
+        """Check the options one by one, and take them over."""
         cleaned: dict[str, Any] = super().clean() or self.cleaned_data
-        given = {}
-        for option in self.options:
-            value = cleaned.get(PREFIX + option.name)
-            if value in (None, ""):
-                continue
-            if problem := option.problem(value):
-                self.add_error(PREFIX + option.name, f"{option.label} {problem}")
-            else:
-                given[option.name] = value
+        columns: dict[str, dict[str, Any]] = {name: {} for name in OPTION_COLUMNS}
+        for block in self.blocks:
+            given = block.given(cleaned)
+            for key, said in block.problems(given).items():
+                self._complain(block.prefix + key, said)
+                given.pop(key, None)
+            block.store(columns[block.column], given)
+        for field, said in late_problems(self.blocks, columns["form_options"]).items():
+            self._complain(field, said)
         name = cleaned.get("acquisition")
-        self.instance.acquisition_config = normalised(name, given) if name else {}
+        self.instance.acquisition_config = (
+            normalised(name, columns["acquisition_config"]) if name else {}
+        )
+        self.instance.form_options = columns["form_options"]
         return cleaned
+
+    def _post_clean(self) -> None:
+        """What depends on the whole campaign, once its own fields are in order."""
+        super()._post_clean()
+        if self.errors:
+            return
+        try:
+            check_asking(self.instance)
+            if self.instance.state != Campaign.State.DRAFT and self._asks_anew:
+                check_pool(self.instance)
+        except ValidationError as error:
+            for field, said in error.message_dict.items():
+                self._complain(field, " ".join(said))
+        except InvalidInput as error:
+            self._complain("follow_ups", str(error))
+
+    @property
+    def _asks_anew(self) -> bool:
+        return bool({"follow_ups", "set_size"} & set(self.changed_data))
+
+    def _complain(self, field: str, said: str) -> None:
+        """At the field, or above the form where it has none."""
+        self.add_error(field if field in self.fields else None, said)
 
     @property
     def changed_columns(self) -> list[str]:
         """Columns of the campaign that this form changed."""
         columns = {field.name for field in Campaign._meta.concrete_fields}
         changed = [name for name in self.changed_data if name in columns]
-        if self.instance.acquisition_config != self.stored_config:
-            changed.append("acquisition_config")
-        return changed
-
-
-def option_field(option: Option) -> forms.Field:
-    """A field that is empty for the default."""
-    shared: dict[str, Any] = {
-        "label": option.label.capitalize(),
-        "required": False,
-        "help_text": f"{option.help} {_allowed(option)}".strip(),
-    }
-    if option.kind == "bool":
-        said = {text: "on" if value else "off" for text, value in SWITCH.items()}
-        return forms.TypedChoiceField(
-            choices=_marked(said, str(option.default).lower()),
-            coerce=SWITCH.__getitem__,
-            empty_value=None,
-            **shared,
-        )
-    if option.choices:
-        choices = _marked({choice: choice for choice in option.choices}, option.default)
-        return forms.ChoiceField(choices=choices, **shared)
-    typed: type[forms.Field] = {"int": forms.IntegerField, "float": forms.FloatField}.get(
-        option.kind, forms.CharField
-    )
-    field = typed(**shared)
-    field.widget.attrs["placeholder"] = f"{option.default}"
-    for attribute, limit in (("min", option.low), ("max", option.high)):
-        if limit is not None:
-            field.widget.attrs[attribute] = f"{limit:g}"
-    return field
-
-
-def _allowed(option: Option) -> str:
-    said = [option.range, f"default {option.default}"]
-    return "" if option.choices or option.kind == "bool" else f"({'; '.join(filter(None, said))})"
-
-
-def _marked(said: Mapping[str, str], default: str) -> list[tuple[str, str]]:
-    """Choices with the default first; it stands for an empty value."""
-    rest = [(value, text) for value, text in said.items() if value != default]
-    return [("", f"{said[default]} (default)"), *rest]
+        stored = self.stored_options
+        options = [name for name in stored if getattr(self.instance, name) != stored[name]]
+        return changed + options
 
 
 def chosen(request: HttpRequest, campaign: Campaign | None) -> str:
@@ -193,32 +192,26 @@ def chosen(request: HttpRequest, campaign: Campaign | None) -> str:
     return name if name in ACQUISITIONS else DEFAULT_ACQUISITION
 
 
-def form_for(name: str) -> type[CampaignForm]:
-    """The campaign form with one function's parameters."""
-    own, shared = options_of(name)
-    fields: dict[str, Any] = {PREFIX + option.name: option_field(option) for option in own + shared}
-    return type("CampaignForm", (CampaignForm,), {**fields, "options": own + shared})
+def chosen_forms(request: HttpRequest, campaign: Campaign | None) -> tuple[str, ...]:
+    """The forms whose options are to be shown, in the order in which they are asked."""
+    stored = campaign or Campaign()
+    settled = stored.state != Campaign.State.DRAFT
+    lead = stored.form if settled else request.POST.get("form", stored.form)
+    names = request.POST.getlist("follow_ups") if request.POST else stored.follow_ups
+    lead = lead if lead in FORMS else Campaign.Form.COMPARE.value
+    following = sorted({name for name in names if name in FORMS} - {lead}, key=ORDER.index)
+    return (str(lead), *following)
 
 
-def option_fieldsets(name: str) -> list[tuple[str, dict[str, Any]]]:
-    """The function's paragraph with its own parameters, and the common ones where they apply."""
-    entry = ACQUISITIONS[name]
-    own, shared = options_of(name)
-    note = "" if own else " It has no parameters of its own."
-    compare = " It is there to be compared with." if entry.diagnostic else ""
-    sets = [
-        (
-            f"Parameters of {name}",
-            {
-                "fields": [PREFIX + option.name for option in own],
-                "description": format_html("<p>{}{}{}</p>", entry.summary, compare, note),
-            },
-        )
-    ]
-    if shared:
-        said = "Steps around the function, the same for every one of them."
-        fields = [PREFIX + option.name for option in shared]
-        sets.append(("Around the function", {"fields": fields, "description": said}))
-    sets[0][1]["classes"] = ["options-first"]
-    sets[-1][1].setdefault("classes", []).append("options-last")
-    return sets
+def blocks_for(request: HttpRequest, campaign: Campaign | None) -> dict[str, list[Block]]:
+    """The blocks of options that the form is to show, by region."""
+    return {
+        "form": form_blocks(chosen_forms(request, campaign)),
+        "acquisition": function_blocks(chosen(request, campaign)),
+    }
+
+
+def form_for(blocks: Sequence[Block]) -> type[CampaignForm]:
+    """The campaign form with these blocks of options."""
+    fields = {name: field for block in blocks for name, field in block.named.items()}
+    return type("CampaignForm", (CampaignForm,), {**fields, "blocks": tuple(blocks)})

@@ -21,9 +21,11 @@ from annotator.services.imports import ImportOptions, import_items
 from annotator.services.uploads import check_upload
 
 from .base import ReadOnlyAdmin
-from .campaign_form import AFTER, CampaignForm, chosen, form_for, option_fieldsets
+from .campaign_form import OPTION_COLUMNS, CampaignForm, blocks_for, form_for
 
 State = Campaign.State
+QUESTIONS, CHOOSING = "Questions", "Choosing the questions"
+FOLLOWED_BY = {QUESTIONS: "form", CHOOSING: "acquisition"}  # fieldset to region of options
 
 
 class ImportForm(forms.Form):
@@ -64,8 +66,21 @@ class CampaignAdmin(admin.ModelAdmin):
     change_form_template = "admin/annotator/campaign/change_form.html"
     fieldsets = [
         (None, {"fields": ["name", "slug", "description", "guidelines_text"]}),
-        ("Questions", {"fields": ["form", "candidates", "overlap", "lease_minutes"]}),
-        (AFTER, {"fields": ["acquisition", "fall_back"]}),
+        (
+            QUESTIONS,
+            {
+                "fields": [
+                    "form",
+                    "follow_ups",
+                    "candidates",
+                    "set_size",
+                    "overlap",
+                    "lease_minutes",
+                    "image_hosts",
+                ]
+            },
+        ),
+        (CHOOSING, {"fields": ["acquisition", "fall_back"]}),
         ("The model", {"fields": ["head", "encoder"]}),
         (
             "Rounds",
@@ -84,24 +99,22 @@ class CampaignAdmin(admin.ModelAdmin):
     ]
 
     def get_fieldsets(self, request: HttpRequest, obj: Campaign | None = None) -> list[Any]:
-        """With the chosen function's parameters; as stored for those who may only look."""
+        """With the options of what is chosen; as stored for those who may only look."""
         if obj is not None and not self.has_change_permission(request, obj):
-            stored = ("Parameters", {"fields": ["acquisition_config"]})
-            return [*self.fieldsets, stored]
-        parameters = option_fieldsets(chosen(request, obj))
-        return [
-            part
-            for fieldset in self.fieldsets
-            for part in (fieldset, *(parameters if fieldset[0] == AFTER else ()))
-        ]
+            return [*self.fieldsets, ("Options", {"fields": list(OPTION_COLUMNS)})]
+        blocks = blocks_for(request, obj)
+        found: list[Any] = []
+        for fieldset in self.fieldsets:
+            region = FOLLOWED_BY.get(str(fieldset[0]), "")
+            found += [fieldset, *(block.fieldset for block in blocks.get(region, []))]
+        return found
 
     def get_form(
         self, request: HttpRequest, obj: Campaign | None = None, change: bool = False, **kwargs: Any
     ) -> type[CampaignForm]:
-        """The form of the chosen function."""
-        return super().get_form(
-            request, obj, change, **{**kwargs, "form": form_for(chosen(request, obj))}
-        )
+        """The form with the options of what is chosen."""
+        blocks = [block for region in blocks_for(request, obj).values() for block in region]
+        return super().get_form(request, obj, change, **{**kwargs, "form": form_for(blocks)})
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Campaign]:
         """Only campaigns that this person steers."""

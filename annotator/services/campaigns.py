@@ -13,6 +13,7 @@ from django.utils import timezone
 from annotator.errors import InvalidInput, WrongState
 from annotator.models import Annotator, Campaign, Guidelines, Membership, Prompt
 from annotator.services import rounds
+from annotator.services.asking import check_asking, check_pool
 from annotator.services.locks import lock_pool
 
 State = Campaign.State
@@ -25,10 +26,12 @@ def create_campaign(
     """Create a draft campaign, its owner and the first guidelines.
 
     Raises:
-        ValidationError: a field is out of range or the slug is taken.
+        ValidationError: a field is out of range, the slug is taken, or forms and options do not
+            fit together.
     """
     campaign = Campaign(slug=slug, name=name, created_by=owner, **fields)
     campaign.full_clean()
+    check_asking(campaign)
     campaign.save()
     if owner is not None:
         add_member(campaign=campaign, user=owner, role=Membership.Role.OWNER)
@@ -72,13 +75,15 @@ def start_campaign(*, campaign: Campaign) -> Campaign:
 
     Raises:
         WrongState: it was started before.
-        InvalidInput: the pool is empty, or nothing would be left beside the holdout.
+        InvalidInput: the pool is empty, nothing would be left beside the holdout, or nothing in
+            it has as many responses as the form shows.
     """
     lock_pool(campaign)  # an import under way is waited for: its prompts take part in the lot
     locked: Campaign = Campaign.objects.select_for_update(no_key=True).get(pk=campaign.pk)
     if locked.state != State.DRAFT:
         raise WrongState(f"campaign {locked.slug!r} is {locked.state}; only a draft can be started")
     reserve_holdout(campaign=locked)
+    check_pool(locked)
     locked.state, locked.started_at = State.RUNNING, timezone.now()
     locked.save(update_fields=["state", "started_at"])
     rounds.request_round(campaign=locked, trigger="campaign started")
