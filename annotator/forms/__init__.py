@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from .base import EDITED, Answer, Edit, Part, Said, Shown, Timing
-from .sequence import FORMS, PARTS, Step, checked, parse, sequence, sizes
+from .sequence import ASIDE, FORMS, PARTS, Step, checked, parse, sequence, sizes
 
 __all__ = [
+    "ASIDE",
     "EDITED",
     "FORMS",
     "PARTS",

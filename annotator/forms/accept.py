@@ -6,10 +6,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from django import forms
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy as later
 
 from .base import Options, Outcome, Part, PartInput, Said, Shown
 
-YES_NO = [("yes", "Good enough"), ("no", "Not good enough")]
+YES_NO = [("yes", later("Good enough")), ("no", later("Not good enough"))]
 
 
 def field(letter: str) -> str:
@@ -26,8 +28,8 @@ class AcceptInput(PartInput):
             self.fields[field(letter)] = forms.ChoiceField(
                 choices=YES_NO,
                 error_messages={
-                    "required": f"{letter}: is it good enough?",
-                    "invalid_choice": f"{letter}: expected yes or no, got “%(value)s”.",
+                    "required": _("%(letter)s: is it good enough?") % {"letter": letter},
+                    "invalid_choice": f"{letter}: " + _("expected yes or no, got “%(value)s”."),
                 },
             )
 
@@ -36,9 +38,9 @@ class Accept(Part):
     """The line of good enough."""
 
     name = "accept"
-    label = "good enough or not"
-    question = "Which responses are good enough?"
-    help = "Good enough: you would send it as it is."
+    label = later("good enough or not")
+    question = later("Which responses are good enough?")
+    help = later("Good enough: you would send it as it is.")
     card = "annotate/forms/accept_card.html"
     least, most = 1, 10
 

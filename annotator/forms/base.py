@@ -11,9 +11,10 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, NoReturn
+from typing import Any, ClassVar, NoReturn, TypeAlias
 
 from django import forms
+from django.utils.translation import gettext as _
 
 from annotator.errors import InvalidAnswer
 from annotator.models import Annotation
@@ -21,6 +22,7 @@ from annotator.models import Annotation
 Outcome = Annotation.Outcome
 Tiers = tuple[tuple[int, ...], ...]
 Options = Mapping[str, Any]
+Words: TypeAlias = Any  # text, or text that is translated when somebody reads it
 EDITED = 0  # stands in a weak order for the response that an edit makes: it has no id yet
 LETTERS = "ABCDEFGHIJ"
 
@@ -119,9 +121,9 @@ class Part(ABC):
     """
 
     name: ClassVar[str]
-    label: ClassVar[str]
-    question: ClassVar[str]
-    help: ClassVar[str]
+    label: ClassVar[Words]
+    question: ClassVar[Words]
+    help: ClassVar[Words]
     template: ClassVar[str] = ""
     card: ClassVar[str] = ""
     least: ClassVar[int]
@@ -185,19 +187,22 @@ class WordsField(forms.CharField):
         if value is None:
             return []
         if not isinstance(value, list | tuple) or not all(isinstance(w, str) for w in value):
-            raise forms.ValidationError("expected a list of words")
+            raise forms.ValidationError(_("expected a list of words"))
         return list(dict.fromkeys(word.strip() for word in value if word.strip()))
 
     def validate(self, value: list[str]) -> None:
         """Refuse what would not fit a button."""
         if self.required and not value:
-            raise forms.ValidationError("expected at least one word")
+            raise forms.ValidationError(_("expected at least one word"))
         if len(value) > self.most:
-            raise forms.ValidationError(f"{len(value)} words; the limit is {self.most}")
+            raise forms.ValidationError(
+                _("%(n)s words; the limit is %(most)s") % {"n": len(value), "most": self.most}
+            )
         for word in value:
             if len(word) > self.longest:
                 raise forms.ValidationError(
-                    f"“{word[:20]}…” has {len(word)} characters; the limit is {self.longest}"
+                    _("“%(word)s…” has %(n)s characters; the limit is %(most)s")
+                    % {"word": word[:20], "n": len(word), "most": self.longest}
                 )
 
     def run_validators(self, value: Any) -> None:

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from django import forms
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy as later
 
 from .base import Options, Part, PartInput, Said, Shown, position
 
@@ -16,13 +18,16 @@ class BestWorstInput(PartInput):
     def __init__(self, shown: Shown, data: Mapping[str, Any]) -> None:
         super().__init__(data)
         choices = [(letter, letter) for letter in shown.letters]
-        for name in ("best", "worst"):
+        for name, wanted in (
+            ("best", _("Choose the best response.")),
+            ("worst", _("Choose the worst response.")),
+        ):
             self.fields[name] = forms.ChoiceField(
                 choices=choices,
                 error_messages={
-                    "required": f"Choose the {name} response.",
-                    "invalid_choice": f"{name}: “%(value)s” is not one of "
-                    f"{', '.join(shown.letters)}.",
+                    "required": wanted,
+                    "invalid_choice": _("“%(value)s” is not one of ")
+                    + f"{', '.join(shown.letters)}.",
                 },
             )
 
@@ -30,7 +35,10 @@ class BestWorstInput(PartInput):
         """One response cannot be both."""
         clean = super().clean() or self.cleaned_data
         if clean.get("best") and clean.get("best") == clean.get("worst"):
-            self.add_error("worst", f"{clean['best']} cannot be the best and the worst.")
+            self.add_error(
+                "worst",
+                _("%(letter)s cannot be the best and the worst.") % {"letter": clean["best"]},
+            )
         return clean
 
 
@@ -38,9 +46,9 @@ class BestWorst(Part):
     """Two choices that say most about a set: 2k - 3 of its pairs."""
 
     name = "best_worst"
-    label = "pick the best and the worst of three to six"
-    question = "Which one is best, and which one is worst?"
-    help = "Everything in between counts as between; its order is left open."
+    label = later("pick the best and the worst of three to six")
+    question = later("Which one is best, and which one is worst?")
+    help = later("Everything in between counts as between; its order is left open.")
     template = "annotate/forms/best_worst.html"
     least, most = 3, 6
 
@@ -63,7 +71,7 @@ class BestWorst(Part):
         return {
             "letters": [(letter, f"choice.{n}") for n, letter in enumerate(shown.letters, start=1)],
             "groups": [
-                ("best", "Best", values.get("best")),
-                ("worst", "Worst", values.get("worst")),
+                ("best", _("Best"), values.get("best")),
+                ("worst", _("Worst"), values.get("worst")),
             ],
         }

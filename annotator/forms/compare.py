@@ -7,17 +7,21 @@ from dataclasses import dataclass
 from typing import Any
 
 from django import forms
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy as later
 
 from .base import Options, Outcome, Part, PartInput, Said, Shown, WordsField
 
-CLEARLY = {
-    1: ["better"],
-    2: ["slightly better", "clearly better"],
-    3: ["slightly better", "clearly better", "much better"],
+SLIGHTLY = later("%(letter)s is slightly better")
+CLEARLY = later("%(letter)s is clearly better")
+LABELS = {
+    1: [later("%(letter)s is better")],
+    2: [SLIGHTLY, CLEARLY],
+    3: [SLIGHTLY, CLEARLY, later("%(letter)s is much better")],
 }
 # What is stored, 1 to 3, for each level of the row.
 STRENGTH: dict[int, list[int | None]] = {1: [None], 2: [1, 3], 3: [1, 2, 3]}
-CONFIDENCE = [("1", "A guess"), ("2", "Fairly sure"), ("3", "Sure")]
+CONFIDENCE = [("1", later("A guess")), ("2", later("Fairly sure")), ("3", later("Sure"))]
 ASPECT_STEPS = [("a", "A"), ("tie", "="), ("b", "B")]
 
 
@@ -72,13 +76,13 @@ def scale(steps: int) -> list[Button]:
     looks = {1: [2], 2: [1, 3], 3: [1, 2, 3]}[levels]
 
     def one(letter: str, level: int, place: int) -> Button:
-        label = f"{letter} is {CLEARLY[levels][level - 1]}"
+        label = LABELS[levels][level - 1] % {"letter": letter}
         side = letter.lower()
         return Button(f"{side}{level}", label, side, looks[level - 1], level, f"choice.{place}")
 
     down, up = range(levels, 0, -1), range(1, levels + 1)
     left = [one("A", level, place) for place, level in enumerate(down, start=1)]
-    level_with = Button("tie", "They are equally good", "tie", 0, 0, f"choice.{levels + 1} tie")
+    level_with = Button("tie", _("They are equally good"), "tie", 0, 0, f"choice.{levels + 1} tie")
     middle = [level_with] if tie else []
     first = levels + tie + 1
     return [*left, *middle, *(one("B", level, place) for place, level in enumerate(up, first))]
@@ -88,9 +92,9 @@ def others(options: Options) -> list[tuple[str, str]]:
     """Outcomes beside the row that are an answer."""
     found = []
     if options["both_good"]:
-        found.append(("both", "Both are good"))
+        found.append(("both", _("Both are good")))
     if options["neither"]:
-        found.append(("neither", "Neither is good enough"))
+        found.append(("neither", _("Neither is good enough")))
     return found
 
 
@@ -109,18 +113,20 @@ class CompareInput(PartInput):
         self.fields["verdict"] = forms.ChoiceField(
             choices=values,
             error_messages={
-                "required": "Choose one of the buttons first.",
-                "invalid_choice": "“%(value)s” is not one of the answers: " + self.known + ".",
+                "required": _("Choose one of the buttons first."),
+                "invalid_choice": _("“%(value)s” is not one of the answers: ") + self.known + ".",
             },
         )
         for number, aspect in enumerate(options["aspects"]):
             self.fields[aspect_name(number)] = forms.ChoiceField(
                 choices=ASPECT_STEPS,
-                error_messages={"required": f"Which one is more {aspect}?"},
+                error_messages={
+                    "required": _("Which one is more %(aspect)s?") % {"aspect": aspect}
+                },
             )
         if options["confidence"]:
             self.fields["confidence"] = forms.ChoiceField(
-                choices=CONFIDENCE, error_messages={"required": "How sure are you?"}
+                choices=CONFIDENCE, error_messages={"required": _("How sure are you?")}
             )
 
 
@@ -128,9 +134,11 @@ class Compare(Part):
     """Two responses, a mirrored strength scale, and the outcomes that are no preference."""
 
     name = "compare"
-    label = "compare two responses"
-    question = "Which response is better?"
-    help = "Choose along the row: the further out, the clearer. Nothing is chosen beforehand."
+    label = later("compare two responses")
+    question = later("Which response is better?")
+    help = later(
+        "Choose along the row: the further out, the clearer. Nothing is chosen beforehand."
+    )
     template = "annotate/forms/compare.html"
     least, most = 2, 2
     options = CompareOptions

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from django import forms
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy as later
 
 from .base import (
     EDITED,
@@ -23,9 +25,9 @@ from .base import (
 
 REASONS = ["incorrect", "incomplete", "unclear", "too long", "tone", "format", "unsafe"]
 NOW = [
-    ("edit", "The edited one is better"),
-    ("same", "They are equally good now"),
-    ("other", "The other one is better still"),
+    ("edit", later("The edited one is better")),
+    ("same", later("They are equally good now")),
+    ("other", later("The other one is better still")),
 ]
 
 
@@ -55,14 +57,14 @@ class EditInput(PartInput):
             choices=[(letter, letter) for letter in shown.letters],
             required=len(shown.order) > 1,
             error_messages={
-                "required": "Choose the response to edit.",
-                "invalid_choice": f"“%(value)s” is not one of {', '.join(shown.letters)}.",
+                "required": _("Choose the response to edit."),
+                "invalid_choice": _("“%(value)s” is not one of ") + f"{', '.join(shown.letters)}.",
             },
         )
         self.fields["edit_reasons"] = forms.MultipleChoiceField(
             choices=[(reason, reason) for reason in options["reasons"]],
             required=False,
-            error_messages={"invalid_choice": "“%(value)s” is not one of the reasons."},
+            error_messages={"invalid_choice": _("“%(value)s” is not one of the reasons.")},
         )
         self.fields["edit_now"] = forms.ChoiceField(choices=NOW, required=False)
 
@@ -75,16 +77,16 @@ class EditInput(PartInput):
             return clean
         if clean["unchanged"]:
             if not self.choices["unchanged"]:
-                self.add_error("unchanged", "This campaign wants an edit.")
+                self.add_error("unchanged", _("This campaign wants an edit."))
             return clean
         original = self.shown.texts[self.shown.letters.index(letter)]
         text = unix(clean["edit_text"])
         if not text.strip():
-            self.add_error("edit_text", "The edited response is empty.")
+            self.add_error("edit_text", _("The edited response is empty."))
         elif text.strip() == unix(original).strip():
-            said = "Nothing was changed."
+            said = _("Nothing was changed.")
             if self.choices["unchanged"]:
-                said += " If the response is good as it is, choose “Nothing to change”."
+                said += " " + _("If the response is good as it is, choose “Nothing to change”.")
             self.add_error("edit_text", said)
         clean["edit_text"] = text
         return clean
@@ -99,9 +101,9 @@ class Rewrite(Part):
     """A rewrite; the edit is better than the original, and a new response."""
 
     name = "edit"
-    label = "rewrite a response"
-    question = "Edit the response until you would send it"
-    help = "The changes are marked as you type. Say why, and what is better now."
+    label = later("rewrite a response")
+    question = later("Edit the response until you would send it")
+    help = later("The changes are marked as you type. Say why, and what is better now.")
     template = "annotate/forms/edit.html"
     least, most = 1, 10
     options = EditOptions
@@ -145,11 +147,13 @@ class Rewrite(Part):
         if place == 0 and len(before[0]) == 1:  # it was the best already
             if now in ("same", "other"):
                 letter = shown.letters[shown.order.index(of)]
-                said = f"You put {letter} first, and the edit makes it better still."
+                said = _("You put %(letter)s first, and the edit makes it better still.") % {
+                    "letter": letter
+                }
                 EditInput.refuse("edit_now", said)
             return ((EDITED,), *before)
         if not now and len(shown.order) > 1:
-            EditInput.refuse("edit_now", "Which one is better now?")
+            EditInput.refuse("edit_now", _("Which one is better now?"))
         if now == "edit":
             return ((EDITED,), *before)
         if now == "same":

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from django import forms
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy as later
 
 from .base import LETTERS, Options, Outcome, Part, PartInput, Said, Shown, tiers_by
 
@@ -39,7 +41,10 @@ class RankInput(PartInput):
         self.shown, self.choices = shown, options
         most = len(shown.order)
         for letter in shown.letters:
-            said = f"{letter}: expected a place from 1 to {most}"
+            said = _("%(letter)s: expected a place from 1 to %(most)s") % {
+                "letter": letter,
+                "most": most,
+            }
             self.fields[field(letter)] = forms.IntegerField(
                 required=False,
                 min_value=1,
@@ -58,7 +63,8 @@ class RankInput(PartInput):
         )
         if foreign:
             raise forms.ValidationError(
-                f"“{foreign[0]}” is not one of these responses: {', '.join(self.shown.letters)}."
+                _("“%(name)s” is not one of these responses: %(known)s.")
+                % {"name": foreign[0], "known": ", ".join(self.shown.letters)}
             )
         places = {x: clean[field(x)] for x in self.shown.letters if clean.get(field(x))}
         missing = [x for x in self.shown.letters if x not in places]
@@ -66,30 +72,37 @@ class RankInput(PartInput):
             return clean
         if clean.get("all_wrong") and not places:
             if not self.choices["all_wrong"]:
-                raise forms.ValidationError("This campaign wants a ranking of the responses.")
+                raise forms.ValidationError(_("This campaign wants a ranking of the responses."))
             return clean
         if missing and not self.choices["unranked"]:
-            raise forms.ValidationError(f"Give every response a place; missing: {listed(missing)}.")
+            raise forms.ValidationError(
+                _("Give every response a place; missing: %(missing)s.")
+                % {"missing": listed(missing)}
+            )
         if len(places) < 2:
-            raise forms.ValidationError("Give at least two responses a place.")
+            raise forms.ValidationError(_("Give at least two responses a place."))
         shared = [x for x in places if list(places.values()).count(places[x]) > 1]
         if shared and not self.choices["ties"]:
-            raise forms.ValidationError(f"{listed(shared)} share a place; give each its own.")
+            raise forms.ValidationError(
+                _("%(shared)s share a place; give each its own.") % {"shared": listed(shared)}
+            )
         return clean
 
 
 def listed(letters: list[str]) -> str:
     """A, B and C."""
-    return letters[0] if len(letters) == 1 else f"{', '.join(letters[:-1])} and {letters[-1]}"
+    if len(letters) == 1:
+        return letters[0]
+    return _("%(some)s and %(last)s") % {"some": ", ".join(letters[:-1]), "last": letters[-1]}
 
 
 class Rank(Part):
     """Tiers by dragging, by arrow keys or by number."""
 
     name = "rank"
-    label = "rank three to ten responses"
-    question = "Rank the responses, best first"
-    help = (
+    label = later("rank three to ten responses")
+    question = later("Rank the responses, best first")
+    help = later(
         "Drag the letters, move them with the arrow keys, or type places: all three do the same. "
         "Equal places are a tie; what stays in the tray is unranked."
     )

@@ -6,12 +6,14 @@ from collections.abc import Mapping
 from typing import Any
 
 from django import forms
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy as later
 
 from .base import Options, Part, PartInput, Said, Shown, WordsField, tiers_by
 
 LABELS = ["very poor", "poor", "fair", "good", "excellent"]
 OVERALL = "overall"
-THUMBS = [("up", "Good"), ("down", "Bad")]
+THUMBS = [("up", later("Good")), ("down", later("Bad"))]
 
 
 class RateOptions(forms.Form):
@@ -71,15 +73,20 @@ class RateInput(PartInput):
                 self.fields[field(letter, number)] = forms.ChoiceField(
                     choices=scale,
                     error_messages={
-                        "required": f"{letter}: a mark for “{aspect}” is missing.",
-                        "invalid_choice": f"{letter}, {aspect}: “%(value)s” is not on the scale; "
-                        f"expected {scale[0][0]} to {scale[-1][0]}.",
+                        "required": _("%(letter)s: a mark for “%(aspect)s” is missing.")
+                        % {"letter": letter, "aspect": aspect},
+                        "invalid_choice": f"{letter}, {aspect}: "
+                        + _("“%(value)s” is not on the scale; expected ")
+                        + f"{scale[0][0]} to {scale[-1][0]}.",
                     },
                 )
             if options["thumbs"]:
                 self.fields[thumb(letter)] = forms.ChoiceField(
                     choices=THUMBS,
-                    error_messages={"required": f"{letter}: thumbs up or down is missing."},
+                    error_messages={
+                        "required": _("%(letter)s: thumbs up or down is missing.")
+                        % {"letter": letter}
+                    },
                 )
 
 
@@ -87,9 +94,9 @@ class Rate(Part):
     """Marks for each response by itself."""
 
     name = "rate"
-    label = "rate each response"
-    question = "Rate each response"
-    help = "Judge each response by itself. Nothing is marked beforehand."
+    label = later("rate each response")
+    question = later("Rate each response")
+    help = later("Judge each response by itself. Nothing is marked beforehand.")
     card = "annotate/forms/rate_card.html"
     least, most = 1, 10
     options = RateOptions

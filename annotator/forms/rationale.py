@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from django import forms
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy as later
 
 from .base import Options, Part, PartInput, Said, Shown, WordsField
 
@@ -61,7 +63,7 @@ class RationaleInput(PartInput):
         self.fields["tags"] = forms.MultipleChoiceField(
             choices=[(tag, tag) for tag in options["tags"]],
             required=False,
-            error_messages={"invalid_choice": "“%(value)s” is not one of the tags."},
+            error_messages={"invalid_choice": _("“%(value)s” is not one of the tags.")},
         )
         self.fields["highlights"] = forms.CharField(required=False, max_length=100_000)
 
@@ -71,7 +73,7 @@ class RationaleInput(PartInput):
         if not sent:
             return []
         if not self.choices["highlights"]:
-            raise forms.ValidationError("This campaign takes no marked passages.")
+            raise forms.ValidationError(_("This campaign takes no marked passages."))
         try:
             marks = json.loads(sent)
         except (ValueError, RecursionError):
@@ -106,9 +108,9 @@ class Rationale(Part):
     """Why: for people who read the data later, and for checks of attention."""
 
     name = "rationale"
-    label = "a reason"
-    question = "Why?"
-    help = "A few words, or tags."
+    label = later("a reason")
+    question = later("Why?")
+    help = later("A few words, or tags.")
     template = "annotate/forms/rationale.html"
     least, most = 1, 10
     options = RationaleOptions
@@ -155,7 +157,9 @@ def needed(options: Options, *, lot: float, strength: int | None) -> bool:
 
 
 def _wanted(text: str, shortest: int, options: Options) -> str:
-    how = " or choose a tag" if options["tags"] else ""
     if text:
-        return f"The reason has {len(text)} characters; it needs at least {shortest}{how}."
-    return f"Say in a few words why{how}; this question needs a reason."
+        said = _("The reason has %(n)s characters; it needs at least %(least)s.")
+        said %= {"n": len(text), "least": shortest}
+    else:
+        said = _("Say in a few words why; this question needs a reason.")
+    return f"{said} {_('A tag does as well.')}" if options["tags"] else str(said)

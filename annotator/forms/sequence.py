@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from django import forms
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy as later
 
 from annotator.errors import InvalidAnswer, InvalidInput
 
@@ -24,7 +26,7 @@ FORMS: dict[str, Part] = {
 }
 RATIONALE = Rationale()
 PARTS: dict[str, Part] = {**FORMS, RATIONALE.name: RATIONALE}
-ASIDE = {"skip": "Skip", "flag": "Flag a problem"}
+ASIDE = {"skip": later("Skip"), "flag": later("Flag a problem")}
 LONGEST_TIMING_MS = 2_147_483_647
 
 
@@ -97,7 +99,7 @@ class AsideInput(PartInput):
         """A flag says why."""
         clean = super().clean() or self.cleaned_data
         if clean.get("choice") == "flag" and not clean.get("rationale"):
-            self.add_error("rationale", "Say in a few words what is wrong, then flag again.")
+            self.add_error("rationale", _("Say in a few words what is wrong, then flag again."))
         return clean
 
 
@@ -174,10 +176,10 @@ def line(tiers: Tiers, good: frozenset[int], shown: Shown) -> int:
             above = number
         elif any(pk in good for pk in tier):
             name = shown.letters[shown.order.index(next(pk for pk in tier if pk in good))]
-            said = (
-                f"{name} is good enough, and something that you put level with it or above it is "
-                "not."
-            )
+            said = _(
+                "%(letter)s is good enough, and something that you put level with it or above it "
+                "is not."
+            ) % {"letter": name}
             raise InvalidAnswer({f"good-{name}": [said]})
     return above
 

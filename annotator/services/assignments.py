@@ -136,7 +136,7 @@ def _resume(annotator: Annotator, after: uuid.UUID | None) -> Assignment | None:
         Assignment.objects.filter(annotator=annotator, **offered)
         .work()
         .open()
-        .exclude(pk=after)
+        .exclude(pk__in=[after] if after else [])
         .select_related("slot", "query")
         .order_by("ahead", "-shown_at")
     )

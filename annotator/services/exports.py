@@ -1,7 +1,7 @@
 """What leaves the system: rows of each format, with the provenance of every row beside it.
 
 Defaults: standing answers of people (not skipped, flagged, taken back, or beyond the overlap);
-holdout prompts and gold queries stay here unless asked for.
+holdout prompts stay here unless asked for, and so do checks of people: practice, tests, gold, repeats.
 """
 
 from __future__ import annotations
@@ -19,14 +19,22 @@ from annotator.services.history import KEY
 
 Row = dict[str, Any]
 CHUNK = 200
+KNOWN = (Query.Arm.GOLD, Query.Arm.PRACTICE, Query.Arm.QUALIFICATION)
 
 
 @dataclass(frozen=True)
 class ExportOptions:
-    """What to include; the defaults are safe for training."""
+    """What to include; the defaults are safe for training.
+
+    Attributes:
+        include_holdout: Prompts that are reserved for testing.
+        include_gold: Questions whose answer was known: gold, practice and tests.
+        include_repeats: Second answers of a person to the same question.
+    """
 
     include_holdout: bool = False
     include_gold: bool = False
+    include_repeats: bool = False
 
     def as_json(self) -> dict[str, bool]:
         """For the manifest."""
@@ -100,7 +108,9 @@ def _asked(campaign: Campaign, options: ExportOptions) -> QuerySet[Query]:
     if not options.include_holdout:
         asked = asked.filter(prompt__is_holdout=False)
     if not options.include_gold:
-        asked = asked.exclude(arm=Query.Arm.GOLD)
+        asked = asked.exclude(arm__in=KNOWN)
+    if not options.include_repeats:
+        asked = asked.exclude(arm=Query.Arm.REPEAT)
     people = standing.select_related("annotator").order_by("pk")
     return (
         asked.select_related("round", "model_version__round")
@@ -258,7 +268,7 @@ def _edit(annotation: Annotation, places: dict[int, int], question: Question) ->
         return None
     ids = [response.pk for response in question.responses]
     reasons = annotation.details.get("edit", {}).get("reasons") or []
-    return {"response": ids.index(made.parent_id), "text": made.text, "reasons": reasons}
+    return {"response": ids.index(made.parent_id or 0), "text": made.text, "reasons": reasons}
 
 
 def by_index(details: Any, ids: list[int]) -> Any:

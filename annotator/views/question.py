@@ -8,7 +8,8 @@ from typing import Any
 from uuid import UUID
 
 from annotator import keys, selectors
-from annotator.forms import Step
+from annotator.checks import Place
+from annotator.forms import ASIDE, Step
 from annotator.models import Annotator, Assignment
 from annotator.my_answers import Version
 
@@ -33,6 +34,7 @@ class Workspace:
         instant: Whether one press answers: a comparison and nothing else.
         correcting: The submission key of a correction, where an answer is being changed.
         version: What that answer says so far, in words.
+        stage: Where in a practice round or test this question stands.
     """
 
     annotator: Annotator
@@ -46,6 +48,7 @@ class Workspace:
     empty: selectors.EmptyQueue | None = None
     correcting: UUID | None = None
     version: Version | None = None
+    stage: Place | None = None
     errors: Mapping[str, list[str]] = field(default_factory=dict)
 
     @property
@@ -57,9 +60,6 @@ class Workspace:
     def asides(self) -> list[tuple[str, str]]:
         """The ways out of a question that are no answer to it."""
         return [] if self.correcting else list(ASIDE.items())
-
-
-ASIDE = {"skip": "Skip", "flag": "Flag a problem"}
 
 
 def question(
