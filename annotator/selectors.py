@@ -15,14 +15,15 @@ from django.db.models import (
     Count,
     Exists,
     F,
+    FloatField,
     IntegerField,
     JSONField,
     Max,
+    Min,
     OuterRef,
     Q,
     QuerySet,
     Subquery,
-    Sum,
     Value,
     When,
 )
@@ -44,8 +45,9 @@ from annotator.models import (
     Round,
     Slot,
 )
-from annotator.querysets import CHECKS
+from annotator.querysets import CHECKS, TESTS
 
+PACE_OF = 20  # answers
 JUDGED = ("preference", "tie", "neither", "other")
 
 
@@ -61,8 +63,8 @@ class LoopStatus:
     pool_left: bool  # the newest published round left something to ask
     mine: int = 0  # answers this annotator gave
     today: int = 0  # of these, since midnight
-    today_ms: int = 0  # attention they took
-    pace_ms: float | None = None  # attention one of them took
+    since: datetime | None = None  # when the first of these was given
+    pace_ms: float | None = None  # attention that each of the last ones took
     own_keys: Mapping[str, str] | None = None  # the person's keys that are no defaults
 
     def with_one_more(self) -> LoopStatus:
@@ -84,7 +86,7 @@ def loop_status(*, campaign_id: int, annotator_id: int | None = None) -> LoopSta
     fresh = fresh.exclude(query__arm__in=CHECKS)
     slots = Slot.objects.filter(campaign_id=OuterRef("pk"), state__in=["open", "leased"])
     slots = slots.on_offer()
-    person = _of_person(annotator_id) if annotator_id is not None else {}
+    person = _of_person(campaign_id, annotator_id) if annotator_id is not None else {}
     row = (
         Campaign.objects.filter(pk=campaign_id)
         .annotate(asked_at=Coalesce(Subquery(newest.values("created_at")[:1]), F("created_at")))
@@ -112,25 +114,35 @@ def loop_status(*, campaign_id: int, annotator_id: int | None = None) -> LoopSta
         round_failed=row["last_state"] == Round.State.FAILED,
         pool_left=bool((row["last_report"] or {}).get("pool_left", True)),
         mine=row.get("mine", 0),
-        today=today.get("answers", 0),
-        today_ms=today.get("took") or 0,
-        pace_ms=today.get("pace"),
+        today=today.get("answers", 0) - row.get("tests_today", 0),
+        since=datetime.fromisoformat(today["since"]) if today.get("answers") else None,
+        pace_ms=row.get("pace"),
         own_keys=row.get("own_keys"),
     )
 
 
-def _of_person(annotator_id: int) -> dict[str, Any]:
-    """Columns about one annotator: answers, those of today with the attention they took, keys."""
-    mine = Assignment.objects.filter(annotator_id=annotator_id, state="answered").work()
-    day = mine.filter(closed_at__gte=midnight(), annotations__superseded_by=None)
-    took = "annotations__active_ms"
-    figures = JSONObject(answers=Count("pk"), took=Sum(took), pace=Avg(took))
+def _of_person(campaign_id: int, annotator_id: int) -> dict[str, Any]:
+    """Columns about one annotator: answers, those of today, the pace of the last ones, keys.
+
+    Practice and tests are few: to count and subtract them costs less than to look at each answer.
+    """
+    mine = Assignment.objects.filter(annotator_id=annotator_id, state="answered")
+    tests = mine.filter(query__campaign_id=campaign_id, query__arm__in=TESTS)
+    day = mine.filter(closed_at__gte=midnight()).order_by()
+    figures = JSONObject(answers=Count("pk"), since=Min("closed_at"))
+    last = day.order_by("-closed_at").values("pk")[:PACE_OF]
+    took = Annotation.objects.filter(assignment__in=last, superseded_by=None).order_by()
     keys = Preferences.objects.filter(user__annotators=annotator_id)
     return {
-        "mine": _count(mine, "annotator_id"),
+        "mine": _count(mine, "annotator_id") - _count(tests, "annotator_id"),
         "day": Subquery(
-            day.order_by().values("annotator_id").annotate(figures=figures).values("figures"),
+            day.values("annotator_id").annotate(figures=figures).values("figures"),
             output_field=JSONField(),
+        ),
+        "tests_today": _count(tests.filter(closed_at__gte=midnight()), "annotator_id"),
+        "pace": Subquery(
+            took.values("annotator_id").annotate(pace=Avg("active_ms")).values("pace"),
+            output_field=FloatField(),
         ),
         "own_keys": Subquery(keys.values("keys")[:1]),
     }

@@ -451,7 +451,18 @@ def test_the_workspace_says_what_one_did_today(
         answer(lease(campaign, ada), ada, active_ms="41000")
     page = as_ada.get(f"/c/{campaign.slug}/")
     line = re.sub(r"<[^>]+>", "", html(page).partition("standing pace")[2].partition("</p>")[0])
-    assert line.split(">")[-1].strip() == "3 today · about 40 s each · 2 min of work"
+    first = Assignment.objects.earliest("closed_at").closed_at
+    expected = f"3 today since {first:%H:%M} UTC · about 40 s each"
+    assert line.split(">")[-1].strip() == expected
+
+
+def test_practice_and_tests_are_no_answers_of_today(
+    campaign: Campaign, ada: User, as_ada: Client
+) -> None:
+    said = [answer(lease(campaign, ada), ada) for _ in range(3)]
+    Query.objects.filter(pk=said[0].query_id).update(arm="practice")
+    status = as_ada.get(f"/c/{campaign.slug}/").context["w"].status
+    assert (status.mine, status.today) == (2, 2)
 
 
 def test_yesterday_is_not_today(campaign: Campaign, ada: User, as_ada: Client) -> None:
