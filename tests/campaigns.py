@@ -47,6 +47,15 @@ def load(campaign: Campaign, rows: list[Row], **options: Any) -> ImportReport:
     return import_items(campaign=campaign, stream=lines(rows), options=ImportOptions(**options))
 
 
+def known(number: int, purpose: str = "gold", **key: Any) -> Row:
+    """A row whose answer is known: the first response is better, unless told otherwise."""
+    key = key or {"choice": 0}
+    row = item(number, prompt=f"Known {number}: why is grass green?")
+    texts = [f"Chlorophyll ({number}).", f"Paint ({number})."]
+    row["responses"] = [{"text": text} for text in texts]
+    return row | {"id": f"{purpose}:{number}", "meta": {"gold": {"purpose": purpose, **key}}}
+
+
 def make_campaign(
     slug: str = "sky",
     *,
@@ -98,7 +107,8 @@ def _sets(campaign: Campaign, responses: list[int]) -> list[tuple[int, ...]]:
 def _plan(campaign: Campaign, arm: str) -> list[PlannedQuery]:
     by_item: dict[tuple[int, int], list[int]] = {}
     places = ItemResponse.objects.filter(item__campaign=campaign).order_by("item_id", "position")
-    for place in places.select_related("item"):
+    # What has a known answer is taken, as it is for a worker.
+    for place in places.exclude(item__queries__gold_answers__active=True).select_related("item"):
         key = (place.item_id, place.item.prompt_id)
         by_item.setdefault(key, []).append(place.response_id)
     return [

@@ -24,6 +24,7 @@ class ExportRequest(serializers.Serializer[Snapshot]):
     format = serializers.ChoiceField(choices=sorted(FORMATS))
     include_holdout = serializers.BooleanField(default=False)
     include_gold = serializers.BooleanField(default=False)
+    include_repeats = serializers.BooleanField(default=False)
 
 
 class SnapshotSerializer(serializers.ModelSerializer[Snapshot]):

@@ -1,7 +1,8 @@
 """What leaves the system: rows of each format, with the provenance of every row beside it.
 
 Defaults: standing answers of people (not skipped, flagged, taken back, or beyond the overlap);
-holdout prompts stay here unless asked for, and so do checks of people: practice, tests, gold, repeats.
+holdout prompts stay here unless asked for, and so do checks of people: practice, tests, gold and
+repeats.
 """
 
 from __future__ import annotations

@@ -15,7 +15,7 @@ from annotator import dispatch
 from annotator.errors import ImportRejected, InvalidInput, RowProblem
 from annotator.forms import sizes
 from annotator.models import Campaign, Item, ItemResponse, Prompt, Response
-from annotator.services import history
+from annotator.services import gold, history
 from annotator.services.cards import request_card
 from annotator.services.files import numbered_lines
 from annotator.services.locks import lock_pool
@@ -36,13 +36,15 @@ class ImportReport:
     prompts: int = 0
     responses: int = 0
     annotations: int = 0
+    gold: int = 0
     rejected: int = 0
     problems: list[RowProblem] = field(default_factory=list)
 
     def __str__(self) -> str:
+        known = f" {self.gold:,} of them with a known answer," if self.gold else ""
         return (
             f"{self.read:,} rows read: {self.items:,} new items ({self.prompts:,} new prompts, "
-            f"{self.responses:,} new responses), {self.unchanged:,} known already, "
+            f"{self.responses:,} new responses),{known} {self.unchanged:,} known already, "
             f"{self.annotations:,} annotations recorded, {self.rejected:,} rejected"
         )
 
@@ -119,10 +121,20 @@ def _good_rows(
     for line, raw in numbered_lines(stream, longest_line=40 * longest):
         report.read += 1
         row, problems = parse_line(line, raw, longest=longest, fewest=fewest)
+        if row is not None and row.gold is not None:
+            row, problems = _asked_like_others(campaign, row)
         if row is not None:
             yield row
         else:
             _reject(report, options, problems, raw)
+
+
+def _asked_like_others(
+    campaign: Campaign, row: NativeRow
+) -> tuple[NativeRow | None, list[RowProblem]]:
+    """A question with a known answer must not stand out among the others."""
+    said = gold.misfit(campaign=campaign, responses=len(row.responses))
+    return (None, [RowProblem(row.line, "responses", said, row.id)]) if said else (row, [])
 
 
 def _reject(
@@ -178,6 +190,10 @@ def _store(
         for i, r in enumerate(row.responses)
     )
     report.items += len(items)
+    for item, row in zip(items, fresh, strict=True):
+        if row.gold is not None:
+            gold.add_from_row(item=item, gold=row.gold)
+            report.gold += 1
     if options.history:
         report.annotations += history.record(
             campaign=campaign, rows=rows, strength_max=options.strength_max

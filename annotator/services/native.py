@@ -22,6 +22,8 @@ LONGEST_NAME = 200
 LARGEST = 1e9  # of a strength or a time
 KNOWN = {"id", "source", "subset", "split", "group", "task", "prompt", "context", "responses"}
 KNOWN |= {"annotations", "meta"}
+PURPOSES = ("gold", "practice", "qualification")
+GOLD = {"purpose", "ranking", "choice", "acceptable", "explanation"}
 
 Prompt = str | list[dict[str, str]]
 
@@ -41,6 +43,7 @@ class NativeRow:
     context: str = ""
     annotations: list[dict[str, Any]] = field(default_factory=list)
     extra: dict[str, Any] = field(default_factory=dict)
+    gold: dict[str, Any] | None = None
 
 
 class _Checker:
@@ -153,6 +156,7 @@ def _parse(row: dict[str, Any], raw: str, check: _Checker, fewest: int) -> Nativ
         context=check.optional(row, "context"),
         annotations=_annotations(row, check, len(responses)),
         extra=extra,
+        gold=_gold(row, check, responses),
     )
 
 
@@ -244,6 +248,53 @@ def _annotations(row: dict[str, Any], check: _Checker, responses: int) -> list[d
             if not allowed(annotation.get(key)):
                 check.wrong(f"{name}.{key}", f"expected {expected}, got {annotation[key]!r:.40}")
     return value
+
+
+def _gold(
+    row: dict[str, Any], check: _Checker, responses: list[dict[str, Any]]
+) -> dict[str, Any] | None:
+    """`meta.gold`: the answer that is expected, and what for."""
+    meta = row.get("meta")
+    value = meta.get("gold") if isinstance(meta, dict) else None
+    if value is None:
+        return None
+    if not isinstance(value, dict):
+        check.wrong("meta.gold", f"expected an object, got {_kind(value)}")
+        return None
+    for name in sorted(set(value) - GOLD):
+        check.wrong(f"meta.gold.{name}", f"is not known; expected {', '.join(sorted(GOLD))}")
+    if value.get("purpose") not in PURPOSES:
+        said = f"expected one of {', '.join(PURPOSES)}; got {value.get('purpose')!r:.40}"
+        check.wrong("meta.gold.purpose", said)
+    if value.get("explanation") is not None:
+        check.text(value["explanation"], "meta.gold.explanation", empty_ok=True)
+    _gold_key(value, check, len(responses))
+    if len({json.dumps(one, sort_keys=True) for one in responses}) < len(responses):
+        check.wrong("responses", "expected responses that differ, where an answer is expected")
+    return value
+
+
+def _gold_key(value: dict[str, Any], check: _Checker, responses: int) -> None:
+    rules = _rules(responses)
+    for name in ("ranking", "choice"):
+        allowed, expected = rules[name]
+        if not allowed(value.get(name)):
+            check.wrong(f"meta.gold.{name}", f"expected {expected}, got {value[name]!r:.40}")
+            return
+    ranks = [rank for rank in value.get("ranking") or [] if rank is not None]
+    good = value.get("acceptable")
+    marks = good if isinstance(good, list) else [] if good is None else [good]
+    if (good is not None and len(marks) != responses) or any(
+        mark not in (0, 1, None) for mark in marks
+    ):
+        said = f"expected a list of {responses} marks, each 1, 0 or null, got {good!r:.40}"
+        check.wrong("meta.gold.acceptable", said)
+    elif value.get("choice") is not None and ranks:
+        check.wrong("meta.gold", "expected ranking or choice, got both")
+    elif value.get("choice") is None and len(ranks) < 2 and not any(m is not None for m in marks):
+        check.wrong(
+            "meta.gold", "expected an answer: choice, ranking of two or more, or acceptable"
+        )
 
 
 def _rules(responses: int) -> dict[str, tuple[Callable[[Any], bool], str]]:

@@ -25,7 +25,16 @@ class Command(BaseCommand):
             action="store_true",
             help="also prompts that are reserved for testing: never train on these",
         )
-        parser.add_argument("--include-gold", action="store_true", help="also gold questions")
+        parser.add_argument(
+            "--include-gold",
+            action="store_true",
+            help="also questions whose answer was known: gold, practice, tests",
+        )
+        parser.add_argument(
+            "--include-repeats",
+            action="store_true",
+            help="also second answers of a person to the same question",
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
         campaign = Campaign.objects.filter(slug=options["campaign"]).first()
@@ -39,6 +48,7 @@ class Command(BaseCommand):
                 options=ExportOptions(
                     include_holdout=options["include_holdout"],
                     include_gold=options["include_gold"],
+                    include_repeats=options["include_repeats"],
                 ),
             )
         except TiebreakError as error:
