@@ -3,7 +3,7 @@
 from django.contrib.auth import views as auth_views
 from django.urls import path
 
-from annotator.views import annotate, campaigns, mine, session
+from annotator.views import annotate, campaigns, mine, onboarding, session
 
 urlpatterns = [
     path("", campaigns.home, name="home"),
@@ -13,6 +13,8 @@ urlpatterns = [
     path("c/<slug:slug>/", annotate.workspace, name="workspace"),
     path("c/<slug:slug>/ahead/", annotate.ahead, name="ahead"),
     path("c/<slug:slug>/guidelines/", annotate.guidelines, name="guidelines"),
+    path("c/<slug:slug>/practice/", onboarding.practice, name="practice"),
+    path("c/<slug:slug>/qualification/", onboarding.qualification, name="qualification"),
     path("c/<slug:slug>/undo/", annotate.undo, name="undo"),
     path("c/<slug:slug>/mine/", mine.answers, name="mine"),
     path("c/<slug:slug>/progress/", campaigns.progress, name="progress"),

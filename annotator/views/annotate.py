@@ -13,13 +13,15 @@ from django.shortcuts import redirect, render
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from annotator import dispatch, keys, selectors
-from annotator.errors import InvalidAnswer, InvalidInput, Missing
+from annotator.errors import InvalidAnswer, InvalidInput, Missing, NotQualified
 from annotator.models import Annotator, Assignment
+from annotator.querysets import TESTS
 from annotator.services import rounds
 from annotator.services.annotations import fetch_assignment, record_annotation, undo_last
 from annotator.services.assignments import next_assignment, save_draft
 from annotator.services.campaigns import ensure_annotator, mark_guidelines_read
 
+from . import onboarding
 from .access import signed_in
 from .question import Workspace, plain, question
 
@@ -66,12 +68,21 @@ def workspace(request: HttpRequest, slug: str) -> HttpResponse:
         campaign = selectors.campaign_to_answer(slug=slug, user=request.user)
         ensure_annotator(campaign=campaign, user=request.user)
         annotator, assignment = next_assignment(slug=slug, user=request.user)
-    if annotator.guidelines_read < annotator.guidelines_version:
-        return redirect("guidelines", slug=slug)
+    except NotQualified:
+        return redirect("qualification", slug=slug)
+    if first := _comes_first(annotator):
+        return redirect(first, slug=slug)
     return _show(request, _workspace(annotator, assignment))
 
 
 @require_http_methods(["GET", "POST"])
+def _comes_first(annotator: Annotator) -> str:
+    """The page that this person has to see before a question, if any."""
+    if annotator.guidelines_read < annotator.guidelines_version:
+        return "guidelines"
+    return annotator.stage if annotator.campaign.state == "running" else ""
+
+
 @signed_in
 def guidelines(request: HttpRequest, slug: str) -> HttpResponse:
     """Read the guidelines; confirming leads to the first question."""
@@ -113,10 +124,15 @@ def answer(request: HttpRequest, assignment_id: UUID) -> HttpResponse:
             submission_key=key,
             data=plain(request.POST),
         )
+        if assignment.query.arm in TESTS:
+            said_so = {"errors": error.fields, "values": plain(request.POST)}
+            return onboarding.again(request, assignment, **said_so)
     except InvalidAnswer as error:
         assignment = fetch_assignment(assignment_id=assignment_id, user=request.user)
         again = _workspace(
             assignment.annotator, assignment, errors=error.fields, values=plain(request.POST)
+    if said.assignment.query.arm in TESTS:
+        return onboarding.answered(request, said)
         )
         return _show(request, again, status=422)
     return _next(request, slug=said.assignment.annotator.campaign.slug)
@@ -129,11 +145,12 @@ def _next(request: HttpRequest, *, slug: str) -> HttpResponse:
     """
     if not request.headers.get("HX-Request"):
         return redirect("workspace", slug=slug)
-    annotator, assignment = next_assignment(slug=slug, user=request.user)
-    if annotator.guidelines_read < annotator.guidelines_version:
-        response = HttpResponse(status=204)
-        response["HX-Redirect"] = f"/c/{slug}/guidelines/"
-        return response
+    try:
+        annotator, assignment = next_assignment(slug=slug, user=request.user)
+    except NotQualified:
+        return onboarding.send_to(request, "qualification", slug)
+    if first := _comes_first(annotator):
+        return onboarding.send_to(request, first, slug)
     if assignment is not None and request.headers.get("X-Tiebreak-Ahead") == str(assignment.pk):
         _status(annotator)
         return HttpResponse(status=204)
