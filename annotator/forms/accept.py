@@ -48,7 +48,7 @@ class Accept(Part):
         self, data: Mapping[str, Any], *, shown: Shown, options: Options, so_far: Said
     ) -> Said:
         """Two tiers with the line between them; an order that came before keeps its tiers."""
-        del options, so_far  # the line is fitted to an order where the parts are put together
+        del options  # the line is fitted to an order where the parts are put together
         clean = AcceptInput.read(data, shown)
         pairs = zip(shown.letters, shown.order, strict=True)
         good = frozenset(pk for letter, pk in pairs if clean[field(letter)] == "yes")
@@ -59,7 +59,7 @@ class Accept(Part):
             acceptable=1 if above else 0,
             good=good,
             outcome=_outcome(above, bad) if len(shown.order) > 1 else None,
-            details={"uncompared": True} if len(shown.order) > 1 else {},
+            details={"uncompared": True} if len(shown.order) > 1 and not so_far.tiers else {},
         )
 
     def context(

@@ -209,6 +209,14 @@ def test_a_line_through_a_ranking_runs_between_tiers() -> None:
     assert "level with it or above" in wrong["good-B"][0]
 
 
+def test_a_tie_stays_a_tie_when_it_is_also_asked_what_is_good_enough() -> None:
+    good = {"good-A": "yes", "good-B": "yes"}
+    found = said(("compare", "accept"), {"verdict": "tie"} | good)
+    assert (found.tiers, found.outcome, found.acceptable) == (((11, 22),), "tie", 1)
+    assert "uncompared" not in found.details
+    assert said("accept", good).details["uncompared"]
+
+
 # --- edit -------------------------------------------------------------------------------------
 
 
