@@ -41,6 +41,18 @@ def test_import_creates_the_campaign_when_asked(file: Path) -> None:
     assert (made.slug, made.acquisition, made.head) == ("sea", DEFAULT_ACQUISITION, "auto")
 
 
+def test_import_creates_a_campaign_of_the_form_wanted(tmp_path: Path) -> None:
+    several = [{"text": f"Answer {n}", "model": f"model-{n}"} for n in range(4)]
+    path = tmp_path / "items.jsonl"
+    path.write_bytes(lines([item(1, task="listwise", responses=several)]).getvalue())
+    run("import_items", "sea", path, "--create", "--form", "rank")
+    assert Campaign.objects.get().form == "rank"
+    with pytest.raises(CommandError, match="has the form rank, not rate"):
+        run("import_items", "sea", path, "--form", "rate")
+    with pytest.raises(CommandError, match="invalid choice: 'guess'"):
+        run("import_items", "moon", path, "--create", "--form", "guess")
+
+
 def test_an_unknown_campaign_is_named_with_those_that_are_known(
     file: Path, campaign: Campaign
 ) -> None:

@@ -11,6 +11,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import transaction
 
 from annotator.errors import TiebreakError
+from annotator.forms import FORMS
 from annotator.models import Campaign
 from annotator.services.campaigns import create_campaign
 from annotator.services.files import open_binary
@@ -24,6 +25,9 @@ class Command(BaseCommand):
         parser.add_argument("campaign", help="the campaign's slug")
         parser.add_argument("file", type=Path)
         parser.add_argument("--create", action="store_true", help="create the campaign if missing")
+        parser.add_argument(
+            "--form", choices=list(FORMS), help="what the campaign that --create makes asks"
+        )
         parser.add_argument(
             "--keep-good",
             action="store_true",
@@ -52,7 +56,9 @@ class Command(BaseCommand):
                 if options["keep_good"]:
                     rejects = stack.enter_context(rejects_path.open("w", encoding="utf-8"))
                 report = import_items(
-                    campaign=self._campaign(options["campaign"], create=options["create"]),
+                    campaign=self._campaign(
+                        options["campaign"], create=options["create"], form=options["form"]
+                    ),
                     stream=stream,
                     options=ImportOptions(
                         keep_good=options["keep_good"],
@@ -67,14 +73,20 @@ class Command(BaseCommand):
         if report.rejected:
             self.stderr.write(f"{report.rejected} bad rows written to {rejects_path}")
 
-    def _campaign(self, slug: str, *, create: bool) -> Campaign:
+    def _campaign(self, slug: str, *, create: bool, form: str | None) -> Campaign:
         found: Campaign | None = Campaign.objects.filter(slug=slug).first()
         if found is not None:
+            if form not in (None, found.form):
+                raise CommandError(
+                    f"campaign {slug!r} has the form {found.form}, not {form}; "
+                    "--form is for a campaign that --create makes"
+                )
             return found
         if not create:
             known = ", ".join(Campaign.objects.values_list("slug", flat=True)[:20]) or "none yet"
             raise CommandError(f"there is no campaign {slug!r} (known: {known}); --create makes it")
+        asked = {"form": form} if form else {}
         try:
-            return create_campaign(slug=slug, name=slug.replace("-", " ").capitalize())
+            return create_campaign(slug=slug, name=slug.replace("-", " ").capitalize(), **asked)
         except ValidationError as error:
             raise CommandError(f"campaign {slug!r}: {'; '.join(error.messages)}") from error
