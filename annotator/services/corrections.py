@@ -19,7 +19,7 @@ from annotator.forms import Answer, Timing, parse
 from annotator.models import Annotation, Assignment, Slot
 from annotator.querysets import TESTS
 from annotator.services.annotations import fetch_assignment, with_edit
-from annotator.services.assignments import drafted
+from annotator.services.assignments import drafted, refuse_unqualified
 
 ASIDE = ("skip", "flag")
 CHANGED = gettext_lazy("this answer was changed meanwhile, perhaps in another tab")
@@ -54,6 +54,7 @@ def standing(*, assignment_id: uuid.UUID, user: User) -> Standing:
     Raises:
         Missing: no such assignment, another person's, or one of practice or a test.
         WrongState: there is no answer that stands, or it cannot be changed now.
+        NotQualified: the campaign's test was not passed.
     """
     return _standing(assignment_id=assignment_id, user=user, lock=False)
 
@@ -63,6 +64,7 @@ def _standing(*, assignment_id: uuid.UUID, user: User, lock: bool) -> Standing:
     query, campaign = assignment.query, assignment.annotator.campaign
     if query.arm in TESTS:
         raise Missing("no such answer of yours")
+    refuse_unqualified(assignment.annotator)
     if assignment.state != Assignment.State.ANSWERED:
         raise WrongState(_("there is no answer of yours to change: it was skipped or taken back"))
     if campaign.state not in my_answers.CHANGEABLE:
@@ -92,6 +94,7 @@ def revise_annotation(
     Raises:
         Missing: no such assignment, or another person's.
         WrongState: there is no answer that stands, or it cannot be changed now.
+        NotQualified: the campaign's test was not passed.
         AnswerChanged: it was changed meanwhile, in another tab, and to something else.
         InvalidAnswer: the form was filled in wrongly, or it is a skip or a flag: those are no
             answers, and the slot may have been filled since; the answer stands.

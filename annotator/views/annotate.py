@@ -75,7 +75,6 @@ def workspace(request: HttpRequest, slug: str) -> HttpResponse:
     return _show(request, _workspace(annotator, assignment))
 
 
-@require_http_methods(["GET", "POST"])
 def _comes_first(annotator: Annotator) -> str:
     """The page that this person has to see before a question, if any."""
     if annotator.guidelines_read < annotator.guidelines_version:
@@ -83,6 +82,7 @@ def _comes_first(annotator: Annotator) -> str:
     return annotator.stage if annotator.campaign.state == "running" else ""
 
 
+@require_http_methods(["GET", "POST"])
 @signed_in
 def guidelines(request: HttpRequest, slug: str) -> HttpResponse:
     """Read the guidelines; confirming leads to the first question."""
@@ -124,17 +124,17 @@ def answer(request: HttpRequest, assignment_id: UUID) -> HttpResponse:
             submission_key=key,
             data=plain(request.POST),
         )
+    except InvalidAnswer as error:
+        assignment = fetch_assignment(assignment_id=assignment_id, user=request.user)
         if assignment.query.arm in TESTS:
             said_so = {"errors": error.fields, "values": plain(request.POST)}
             return onboarding.again(request, assignment, **said_so)
-    except InvalidAnswer as error:
-        assignment = fetch_assignment(assignment_id=assignment_id, user=request.user)
         again = _workspace(
             assignment.annotator, assignment, errors=error.fields, values=plain(request.POST)
-    if said.assignment.query.arm in TESTS:
-        return onboarding.answered(request, said)
         )
         return _show(request, again, status=422)
+    if said.assignment.query.arm in TESTS:
+        return onboarding.answered(request, said)
     return _next(request, slug=said.assignment.annotator.campaign.slug)
 
 

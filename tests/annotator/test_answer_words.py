@@ -53,7 +53,9 @@ def test_compare(choice: str, said: str) -> None:
     assert words("compare", 2, {"compare": {"both_good": True}}, choice=choice) == said
 
 
-@pytest.mark.parametrize(("steps", "said"), [(2, "B better than A"), (4, "B better than A, clearly")])
+@pytest.mark.parametrize(
+    ("steps", "said"), [(2, "B better than A"), (4, "B better than A, clearly")]
+)
 def test_compare_on_shorter_scales(steps: int, said: str) -> None:
     assert words("compare", 2, {"compare": {"steps": steps}}, choice=f"b{steps // 2}") == said
 

@@ -38,7 +38,9 @@ def test_a_letter_and_its_accent_are_one_key() -> None:
     assert checked({"skip": "e\u0301"}) == {"skip": "é"}
 
 
-@pytest.mark.parametrize("key", ["ab", "\u200b", "\u202e", "e\u0301\u0301", "👩\u200d🚀", "\0", "İ"])
+@pytest.mark.parametrize(
+    "key", ["ab", "\u200b", "\u202e", "e\u0301\u0301", "👩\u200d🚀", "\0", "İ"]
+)
 def test_what_no_key_press_gives_is_refused(key: str) -> None:
     assert "one visible character" in wrong({"skip": key})["skip"][0]
 

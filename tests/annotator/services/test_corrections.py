@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
+from django.utils import timezone
 
 from annotator import selectors
-from annotator.errors import AnswerChanged, InvalidAnswer, Missing, WrongState
+from annotator.errors import AnswerChanged, InvalidAnswer, Missing, NotQualified, WrongState
 from annotator.models import Annotation, Assignment, Campaign, Query, Slot
 from annotator.services.annotations import undo_last
 from annotator.services.campaigns import set_state
@@ -193,6 +194,15 @@ def test_what_was_reported_meanwhile_is_not_shown_again(said: Annotation, ada: U
 def test_practice_and_tests_are_not_corrected(said: Annotation, ada: User, arm: str) -> None:
     Query.objects.filter(pk=said.query_id).update(arm=arm)
     with pytest.raises(Missing):
+        correct(said, ada)
+
+
+def test_who_did_not_pass_the_test_corrects_nothing(
+    campaign: Campaign, said: Annotation, ada: User
+) -> None:
+    Campaign.objects.filter(pk=campaign.pk).update(qualification_pass=0.8)
+    ada.annotators.update(disqualified_at=timezone.now())
+    with pytest.raises(NotQualified):
         correct(said, ada)
 
 
