@@ -129,7 +129,7 @@ DEMOS = [
         "Good enough to send?",
         "Everyday requests again: is each answer good enough?",
         ACCEPTING,
-        {"everyday_answered": ANSWERED},
+        {"everyday_answered": ANSWERED, "everyday_pool": ImportOptions()},
         {"form": "accept"},
     ),
     Demo(
