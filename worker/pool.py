@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from annotator.forms import sizes
 from annotator.models import Campaign, ItemResponse, Query, QueryResponse, Response
+from annotator.querysets import CHECKS
 from learning.sets import Groups, inside_pairs
 from worker.textindex import TextIndex
 
@@ -66,7 +67,8 @@ def candidates(campaign: Campaign, index: TextIndex) -> Candidates:
         table = made.table(found)
     pairs, table = _distinct(table)
     queries = Query.objects.filter(campaign=campaign)
-    waiting = queries.filter(slots__state__in=["open", "leased"])
+    labels = queries.exclude(arm__in=CHECKS)
+    waiting = labels.filter(slots__state__in=["open", "leased"])
     held = campaign.prompts.filter(is_holdout=True).values_list("pk", flat=True)
     alone = pairs[:, 1] == len(index.ids)
     asked = _Asked(queries, index, sets=made.most > 2)

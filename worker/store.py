@@ -65,7 +65,7 @@ def _said(campaign: Campaign) -> QuerySet[Annotation]:
     Judges' annotations are left out: they have an error rate of their own, and the holdout is
     what people say.
     """
-    return Annotation.objects.filter(campaign=campaign, annotator__kind="human").standing()
+    return Annotation.objects.filter(campaign=campaign, annotator__kind="human").labels()
 
 
 def labels(campaign: Campaign, index: TextIndex) -> Labels:

@@ -12,8 +12,8 @@ from django.db.models import Max
 from annotator.errors import InvalidInput
 from annotator.forms import sizes
 from annotator.models import Campaign, GoldAnswer, Item, Query, QueryResponse
-from annotator.services.history import weak_order
 from annotator.services.rounds import parts_asked
+from annotator.services.stated import weak_order
 
 Tiers = list[list[int]]
 

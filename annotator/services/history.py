@@ -10,10 +10,11 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
+from annotator.forms import Answer, Edit
 from annotator.models import Annotation, Annotator, Campaign, Item, Query, QueryResponse
 from annotator.services.native import NativeRow
+from annotator.services.stated import stated
 
-Outcome = Annotation.Outcome
 NOBODY = "unknown"
 KEY = "tiebreak_key"  # in `meta` of an exported annotation: names it among all campaigns
 
@@ -34,18 +35,32 @@ def record(*, campaign: Campaign, rows: list[NativeRow], strength_max: float | N
     }
     queries = _queries(campaign, list(items.values()))
     people = _annotators(campaign, rows)
-    wanted = {
-        annotation.submission_key: annotation
+    found = [
+        pair
         for row in rows
-        for annotation in _annotations(
+        for pair in _annotations(
             campaign, row, items[row.id], queries[items[row.id].pk], people, strength_max
         )
-    }
+    ]
+    wanted = {annotation.submission_key: annotation for annotation, _ in found}
     stored = Annotation.objects.filter(submission_key__in=wanted)
     known = set(stored.values_list("submission_key", flat=True)) | _our_own(campaign, wanted)
     new = [annotation for key, annotation in wanted.items() if key not in known]
+    _store_edits(new, {said.submission_key: edit for said, edit in found if edit is not None})
     Annotation.objects.bulk_create(new)
     return len(new)
+
+
+def _store_edits(new: list[Annotation], edits: dict[uuid.UUID, Edit]) -> None:
+    """Make responses of the edits, and put their ids into the weak orders."""
+    from annotator.services.annotations import with_edit  # which needs the imports, and they this
+
+    for annotation in new:
+        edit = edits.get(annotation.submission_key)
+        if edit is not None and annotation.tiers is not None:
+            tiers = tuple(tuple(tier) for tier in annotation.tiers)
+            outcome = Annotation.Outcome(annotation.outcome)
+            annotation.tiers = with_edit(Answer(outcome, tiers, edit=edit))
 
 
 def _our_own(campaign: Campaign, wanted: dict[uuid.UUID, Annotation]) -> set[uuid.UUID]:
@@ -118,47 +133,32 @@ def _annotations(
     query_id: int,
     people: dict[tuple[str, str], int],
     strength_max: float | None,
-) -> Iterator[Annotation]:
+) -> Iterator[tuple[Annotation, Edit | None]]:
     places = {place.position: place.response_id for place in item.places.all()}
+    texts = [response["text"] for response in row.responses]
     seen: Counter[str] = Counter()
     for said in row.annotations:
         canonical = json.dumps(said, sort_keys=True, ensure_ascii=False)
         # Equal votes of nameless people are told apart by how often they came before.
         name = f"{campaign.pk}\0{row.id}\0{canonical}\0{seen[canonical]}"
         seen[canonical] += 1
-        tiers = weak_order(said, places)
-        yield Annotation(
+        found = stated(said, places, texts)
+        annotation = Annotation(
             campaign=campaign,
             query_id=query_id,
             annotator_id=people[_who(said)],
             via=Annotation.Via.IMPORT,
             submission_key=uuid.UUID(bytes=hashlib.sha256(name.encode()).digest()[:16]),
-            outcome=_outcome(tiers),
-            tiers=tiers,
-            strength=_strength(said.get("strength"), strength_max, tiers),
+            outcome=found.outcome,
+            tiers=found.tiers,
+            acceptable=found.acceptable,
+            details={"uncompared": True} if found.uncompared else {},
+            strength=_strength(said.get("strength"), strength_max, found.tiers),
             rationale=said.get("rationale") or "",
             extra=said,
             active_ms=_milliseconds(said.get("time_s")),
         )
-
-
-def weak_order(said: dict[str, Any], places: dict[int, int]) -> list[list[int]] | None:
-    """The tiers that a native annotation states, in response ids, or None when it states none."""
-    ranking, choice = said.get("ranking"), said.get("choice")
-    if ranking and any(rank is not None for rank in ranking):
-        ranks = sorted({rank for rank in ranking if rank is not None})
-        return [[places[i] for i, r in enumerate(ranking) if r == rank] for rank in ranks]
-    if choice == "tie":
-        return [sorted(places.values())]
-    if isinstance(choice, int):
-        return [[places[choice]], [pk for i, pk in sorted(places.items()) if i != choice]]
-    return None
-
-
-def _outcome(tiers: list[list[int]] | None) -> Outcome:
-    if tiers is None:
-        return Outcome.OTHER
-    return Outcome.TIE if len(tiers) == 1 else Outcome.PREFERENCE
+        yield annotation, found.edit
 
 
 def _strength(
