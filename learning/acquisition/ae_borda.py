@@ -17,7 +17,7 @@ from learning.acquisition.per_prompt import Doubles, Ints, Layout, by_worth, ran
 from learning.data import Belief, Context, Pool, Selection, blocks
 from learning.options import option
 
-_CELLS: Final = 2**20  # win probabilities at a time: 8 MB
+_CELLS: Final = 2**17  # win probabilities at a time: 1 MB, which stay in the cache
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,7 +22,7 @@ from learning.acquisition.per_prompt import (
 from learning.data import Belief, Context, Pool, Selection, blocks
 from learning.options import option
 
-_TILE: Final = 8_192  # contenders at a time: 13 MB of single-precision features
+_TILE: Final = 1_024  # contenders at a time: 3 MB of 384 double-precision features
 
 
 @dataclass(frozen=True, slots=True)

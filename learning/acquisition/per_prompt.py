@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from learning import design
 from learning.acquisition.base import kappa_weight
-from learning.data import Belief, Pool, Selection, blocks, row_squares
+from learning.data import Belief, Pool, Selection, row_squares
 
 Doubles: TypeAlias = NDArray[np.float64]
 Ints: TypeAlias = NDArray[np.int64]
@@ -262,7 +262,7 @@ def by_chance(
 def mean_rewards(pool: Pool, belief: Belief, rows: Ints) -> Doubles:
     """Return the mean rewards of the responses ``rows`` ``(k,)``, in logits; same shape."""
     reward = np.empty(len(rows))
-    for part in blocks(len(rows)):
+    for part in belief.blocks(len(rows)):
         reward[part], _ = belief.respond(pool.features, rows[part])
     return reward
 

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from learning.acquisition.base import Method, kappa_weight
-from learning.data import Belief, Context, Pool, Selection, blocks
+from learning.data import Belief, Context, Pool, Selection
 from learning.design import as_selection, greedy_variance
 from learning.options import option
 
@@ -140,7 +140,7 @@ def policy_weights(
     members, place = np.unique(members, axis=0, return_inverse=True)
     rows, of_row = np.unique(members[:, 1], return_inverse=True)
     reward = np.concatenate(
-        [belief.respond(pool.features, rows[part])[0] for part in blocks(len(rows))]
+        [belief.respond(pool.features, rows[part])[0] for part in belief.blocks(len(rows))]
     )[of_row]
     _, start, group = np.unique(members[:, 0], return_index=True, return_inverse=True)
     shifted = np.exp(np.maximum(reward - np.maximum.reduceat(reward, start)[group], -50.0))

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from learning import options
 from learning.acquisition import random, registry
 from learning.acquisition.base import Method, NoConfig, kappa_weight, margins
-from learning.data import Belief, Context, Pool, Selection, blocks
+from learning.data import Belief, Context, Pool, Selection, blocks, rows_in_cache
 from learning.errors import ConfigError
 from learning.options import option
 
@@ -184,7 +184,7 @@ def screen(pool: Pool, deviations: float) -> tuple[Pool, int]:
     """
     candidates = pool.candidates
     norm = np.empty(len(candidates))
-    for part in blocks(len(candidates)):
+    for part in blocks(len(candidates), rows_in_cache(pool.features.shape[1])):
         left, right = pool.pairs[candidates[part]].T
         x = pool.features[left].astype(np.float32) - pool.features[right]
         norm[part] = np.sqrt(np.vecdot(x, x))

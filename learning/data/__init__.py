@@ -4,7 +4,14 @@ Rows of a *feature matrix* are responses. Everything else refers to responses by
 pool with millions of candidate pairs costs two integers a pair.
 """
 
-from learning.data._belief import Belief, blocks, moderate, row_squares, working_dtype
+from learning.data._belief import (
+    Belief,
+    blocks,
+    moderate,
+    row_squares,
+    rows_in_cache,
+    working_dtype,
+)
 from learning.data._comparisons import LEFT, RIGHT, TIE, UNKNOWN_STRENGTH, Comparisons
 from learning.data._ensemble import Ensemble, Networks
 from learning.data._pool import Pool
@@ -30,5 +37,6 @@ __all__ = [
     "blocks",
     "moderate",
     "row_squares",
+    "rows_in_cache",
     "working_dtype",
 ]

@@ -10,7 +10,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any, Final, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -21,6 +21,9 @@ from learning.data._pool import BLOCK, Pool
 from learning.errors import ShapeError
 
 Floats = NDArray[np.floating[Any]]
+
+_CACHED: Final = 3 * 2**19  # bytes of a block: it and its whitened rows stay in a core's cache
+_WIDE: Final = 1_024  # columns from which on the factor, not the block, is what memory has to bring
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
@@ -81,12 +84,22 @@ class Belief(ABC):
         """Return mean margin ``(n,)`` and whitened rows ``(n, rank)`` of pairs ``(n, 2)``.
 
         Margins of these pairs have covariance ``Z Z^T``. Meant for a block of pairs at a
-        time: :func:`blocks` makes them. ``dtype`` as in :meth:`respond`.
+        time: :meth:`blocks` makes them. ``dtype`` as in :meth:`respond`.
         """
         used, place = np.unique(pairs, return_inverse=True)
         left, right = place.reshape(-1, 2).T
         reward, spread = self.respond(features, used, dtype=dtype)
         return reward[left] - reward[right], spread[left] - spread[right]
+
+    def blocks(self, n: int) -> Iterator[slice]:
+        """Yield slices that cover ``range(n)``, of a size at which whitening is fast.
+
+        Small enough for a block to stay in the cache, and then its memory is used again and
+        again; from a thousand columns on at least as many rows as columns, because each block
+        reads the whole factor.
+        """
+        columns = max(self.width, self.rank)
+        return blocks(n, min(columns, BLOCK) if columns > _WIDE else rows_in_cache(columns))
 
     def margin(
         self, source: Pool | Floats, pairs: ArrayLike | None = None
@@ -116,7 +129,7 @@ class Belief(ABC):
         else:
             rows = _checks.pairs(pairs, "pairs", rows=len(features))
         mu, s2 = np.empty(len(rows)), np.empty(len(rows))
-        for part in blocks(len(rows)):
+        for part in self.blocks(len(rows)):
             mu[part], z = self.whiten(features, rows[part])
             s2[part] = row_squares(z)
         return mu, s2
@@ -151,7 +164,7 @@ class Belief(ABC):
         """Draw ``k`` joint rewards of the responses ``rows``; shape ``(rows, k)``."""
         noise = rng.standard_normal((self.rank, k))
         drawn = np.empty((len(rows), k))
-        for part in blocks(len(rows)):
+        for part in self.blocks(len(rows)):
             reward, spread = self.respond(features, rows[part])
             drawn[part] = reward[:, None] + spread @ noise
         return drawn
@@ -171,6 +184,11 @@ def blocks(n: int, size: int = BLOCK) -> Iterator[slice]:
     """Yield slices that cover ``range(n)`` in order."""
     for start in range(0, n, size):
         yield slice(start, min(start + size, n))
+
+
+def rows_in_cache(columns: int) -> int:
+    """Return how many rows of so many single precision numbers a core's cache holds."""
+    return min(max(_CACHED // (4 * max(columns, 1)), 128), BLOCK)
 
 
 def row_squares(z: Floats) -> NDArray[np.float64]:

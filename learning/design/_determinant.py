@@ -22,11 +22,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from learning.acquisition.base import kappa_weight
-from learning.data import Belief, Pool, blocks
+from learning.data import Belief, Pool
 from learning.design._picks import Design, Picks
 from learning.design._scored import Doubles, Floats, Ints, Rule, Scored
 
-_WINDOW_BYTES: Final = 16 * 2**20  # of float64 rows: what a core's share of the cache holds
+_WINDOW_BYTES: Final = 2**21  # of float64 rows, read once for every pick: what a core's cache holds
+_SURVIVORS: Final = 2_048  # at first, at least: enough for most batches without a second pass
 
 
 def information(weight: Doubles, q: Doubles) -> Doubles:
@@ -101,7 +102,7 @@ class _Greedy:
     def run(self, batch: int) -> Design:
         rank = self.scored.belief.rank
         self.V, self.C = np.empty((batch, rank)), np.empty(batch)
-        self._grow(min(len(self.order), 4 * self.window))
+        self._grow(min(len(self.order), max(4 * self.window, _SURVIVORS)))
         while len(self.picks) < batch and self.picks.open.any():
             self._sweep()
             self._pick_inside_window(batch)
@@ -125,9 +126,10 @@ class _Greedy:
         """Let the ``n`` rows with the largest first bounds survive, up to date with all picks."""
         new = self.order[self.n : n]
         self._apply()
-        found = [self.scored.whitened(new[part]) for part in blocks(len(new))]
+        scored = self.scored
+        found = [scored.whitened(new[part]) for part in scored.belief.blocks(len(new))]
         taken = self._taken(found, 0, len(self.picks))
-        self.q = np.concatenate([self.q, self.scored.s2[new] - taken])
+        self.q = np.concatenate([self.q, scored.s2[new] - taken])
         self.z += found
         self.n = n
 

@@ -9,7 +9,7 @@ from typing import Any, Final, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from learning.data import Belief, Pool, blocks, row_squares, working_dtype
+from learning.data import Belief, Pool, row_squares, working_dtype
 
 Floats: TypeAlias = NDArray[np.floating[Any]]
 Doubles: TypeAlias = NDArray[np.float64]
@@ -29,7 +29,8 @@ class Scored:
         rows: Indices into the pool, shape ``(n,)``.
         s2: Variance of each margin, shape ``(n,)``.
         weight: Fisher weight of each, shape ``(n,)``.
-        kept: Whitened rows, shape ``(n, rank)``; ``None`` where they would take too much.
+        kept: Whitened rows, shape ``(n, rank)``, for who passes over all of them again; ``None``
+            where nobody does or they would take too much.
     """
 
     pool: Pool
@@ -41,13 +42,21 @@ class Scored:
     kept: Floats | None
 
     @classmethod
-    def of(cls, pool: Pool, belief: Belief, rows: NDArray[np.int64], weigh: Rule) -> Scored:
-        """Make the pass, block by block."""
+    def of(
+        cls,
+        pool: Pool,
+        belief: Belief,
+        rows: NDArray[np.int64],
+        weigh: Rule,
+        *,
+        keep: bool = False,
+    ) -> Scored:
+        """Make the pass, block by block; ``keep`` the whitened rows if they fit."""
         dtype = np.dtype(working_dtype(pool.features))
         mu, s2 = np.empty(len(rows)), np.empty(len(rows))
         fits = len(rows) * belief.rank * dtype.itemsize <= _KEEP_BYTES
-        kept = np.empty((len(rows), belief.rank), dtype) if fits else None
-        for part in blocks(len(rows)):
+        kept = np.empty((len(rows), belief.rank), dtype) if keep and fits else None
+        for part in belief.blocks(len(rows)):
             mu[part], z = belief.whiten(pool.features, pool.pairs[rows[part]])
             s2[part] = row_squares(z)
             if kept is not None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from learning.acquisition.base import kappa_weight
-from learning.data import Belief, Pool, blocks
+from learning.data import Belief, Pool
 from learning.design._picks import Design, Picks
 from learning.design._scored import Doubles, Floats, Scored
 
@@ -53,7 +54,7 @@ def greedy_variance(
     if batch <= 0 or not len(rows):
         return Design.none(pool)
     rows = rng.permutation(rows)  # the first of equals wins: which one that is must be drawn
-    scored = Scored.of(pool, belief, rows, kappa_weight)
+    scored = Scored.of(pool, belief, rows, kappa_weight, keep=True)
     return _Run(scored, target, per_prompt, shortlist).run(min(batch, len(rows)))
 
 
@@ -90,9 +91,10 @@ class _Run:
         info = {"missed": round(self.missed, 4), "unit": "logit^2"}
         return self.picks.design(self.scored.everywhere(first), info)
 
-    def _blocks(self) -> list[tuple[slice, Floats]]:
+    def _blocks(self) -> Iterator[tuple[slice, Floats]]:
         every = np.arange(len(self.scored.rows))
-        return [(part, self.scored.whitened(every[part])) for part in blocks(len(every))]
+        for part in self.scored.belief.blocks(len(every)):
+            yield part, self.scored.whitened(every[part])
 
     def _refresh(self) -> Doubles:
         """Take the picks since the last look into everyone's ``q`` and ``a``; the values now."""

@@ -123,6 +123,21 @@ def test_picks_are_those_of_a_greedy_that_looks_at_everything(seed, per_prompt):
     assert found.info["survivors"] < 3000 or found.info["sweeps"] > 1
 
 
+@pytest.mark.parametrize("seed", range(3))
+def test_neither_window_nor_survivors_change_the_picks(monkeypatch, seed):
+    pool, belief = gamma_pool(seed, 4000, 24, dtype=np.float64)
+    sizes = ((1, 1, 16), (2**14, 300, 2000), (2**21, 2048, 300), (2**30, 4000, 4000))
+    found = []
+    for window_bytes, survivors, window in sizes:
+        monkeypatch.setattr("learning.design._determinant._WINDOW_BYTES", window_bytes)
+        monkeypatch.setattr("learning.design._determinant._SURVIVORS", survivors)
+        found.append(run(pool, belief, 64, window=window))
+    assert len({each.info["sweeps"] for each in found}) > 1  # they went different ways
+    for each in found[1:]:
+        assert each.indices.tolist() == found[0].indices.tolist()
+        np.testing.assert_allclose(each.gain, found[0].gain, rtol=1e-9)
+
+
 def test_rates_enter_the_choice(rng):
     pool, belief = gamma_pool(3, 1000, 8)
     rates = rng.gamma(2.0, size=1000) + 0.1
