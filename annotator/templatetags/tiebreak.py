@@ -8,7 +8,7 @@ from typing import Any
 from django import template
 from django.utils.safestring import SafeString
 
-from annotator import content
+from annotator import content, unseen
 from annotator.forms.base import LETTERS
 from annotator.models import Campaign, Round
 
@@ -18,16 +18,32 @@ NARROW_SPACE = "\u202f"
 OPEN_FIRST = ["running", "paused", "draft", "finished"]
 
 
-@register.filter
-def markdown(text: str) -> SafeString:
-    """Untrusted Markdown as safe HTML."""
-    return content.to_html(text)
+@register.simple_tag(takes_context=True)
+def formatted(context: template.Context, text: str) -> SafeString:
+    """Untrusted Markdown as safe HTML, with pictures as the campaign of this page allows."""
+    return content.to_html(text, _picture_hosts(context))
+
+
+@register.simple_tag(takes_context=True)
+def view_of(context: template.Context, text: str) -> content.Text:
+    """An untrusted text, formatted and as it was written."""
+    return content.view(text, _picture_hosts(context))
+
+
+def _picture_hosts(context: template.Context) -> list[str]:
+    return getattr(context.get("campaign"), "image_hosts", None) or []
 
 
 @register.filter
 def turns(prompt: str | list[dict[str, str]]) -> list[dict[str, str]]:
-    """A prompt as chat turns with safe HTML."""
+    """A prompt as chat turns."""
     return content.to_turns(prompt)
+
+
+@register.filter
+def plain_words(text: str) -> str:
+    """A name from a file, without characters that would reorder what stands beside it."""
+    return unseen.dropped(text)
 
 
 @register.filter

@@ -23,6 +23,7 @@ from annotator.services.campaigns import ensure_annotator, mark_guidelines_read
 
 from . import onboarding
 from .access import signed_in
+from .pictures import allow_pictures
 from .question import Workspace, plain, question
 
 
@@ -55,7 +56,7 @@ def _show(request: HttpRequest, workspace: Workspace, *, status: int = 200) -> H
     context = {"w": workspace, "campaign": workspace.annotator.campaign}
     response = render(request, template, context, status=status)
     response["Vary"] = "HX-Request"
-    return response
+    return allow_pictures(response, workspace.annotator.campaign)
 
 
 @require_GET
@@ -92,11 +93,8 @@ def guidelines(request: HttpRequest, slug: str) -> HttpResponse:
         mark_guidelines_read(annotator=annotator, version=_version(request, campaign))
         return redirect("workspace", slug=slug)
     newest = campaign.guidelines.first()
-    return render(
-        request,
-        "annotate/guidelines.html",
-        {"campaign": campaign, "guidelines": newest, "annotator": annotator},
-    )
+    context = {"campaign": campaign, "guidelines": newest, "annotator": annotator}
+    return allow_pictures(render(request, "annotate/guidelines.html", context), campaign)
 
 
 def _version(request: HttpRequest, campaign: Any) -> int:

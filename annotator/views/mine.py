@@ -23,6 +23,7 @@ from annotator.services.corrections import Standing, revise_annotation, standing
 from annotator.services.preferences import reset_keys, save_keys
 
 from .access import signed_in
+from .pictures import allow_pictures
 from .question import plain, question
 
 Errors = Mapping[str, list[str]]
@@ -141,7 +142,7 @@ def _change(
     context = {"w": page, "campaign": annotator.campaign}
     response = render(request, template, context, status=status)
     response["Vary"] = "HX-Request"
-    return response
+    return allow_pictures(response, annotator.campaign)
 
 
 def _version(now: Standing) -> my_answers.Version:
