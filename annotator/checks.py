@@ -234,19 +234,19 @@ class Attention:
         return slip_rate(self.repeats - self.same, self.repeats)
 
 
-def attention(*, campaign: Campaign) -> list[Attention]:
-    """One line for each person who was asked gold or repeats. Three queries."""
+def attention(*, campaign: Campaign, keys: Sequence[GoldAnswer]) -> list[Attention]:
+    """One line for each person who was asked gold or repeats. Two queries at most."""
     found: dict[int, Attention] = {}
     checks = Annotation.objects.filter(campaign=campaign, query__arm__in=("gold", "repeat"))
     checks = checks.standing().select_related("annotator", "query").order_by("annotator_id", "pk")
     answers = list(checks.defer("rationale", "extra", "details"))
-    keys = {key.query_id: key for key in _keys(campaign.pk, GoldAnswer.Purpose.GOLD)}
+    by_query = {key.query_id: key for key in keys if key.purpose == GoldAnswer.Purpose.GOLD}
     first = _first_answers(campaign, answers)
     for said in answers:
         line = found.setdefault(said.annotator_id, Attention(said.annotator))
-        if said.query_id in keys:
+        if said.query_id in by_query:
             line.gold += 1
-            line.right += as_expected(keys[said.query_id], said)
+            line.right += as_expected(by_query[said.query_id], said)
         before = first.get((said.annotator_id, said.query.repeat_of_id))
         again = before and same_again(before, (said.tiers, said.acceptable))
         if again is not None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
 from django.db.models import Aggregate, Case, Count, FloatField, Max, Q, When
 
+from annotator.checks import Attention, attention
 from annotator.dispatch import card_key
 from annotator.models import (
     Annotation,
@@ -18,6 +20,7 @@ from annotator.models import (
     Round,
     Snapshot,
 )
+from annotator.querysets import CHECKS
 from annotator.selectors import JUDGED
 
 
@@ -41,6 +44,8 @@ class Figures:
     snapshots: list[Snapshot]
     card: EncoderCard | None
     measuring: Job | None  # the newest job that measures a card, whatever became of it
+    attention: list[Attention]  # what gold and repeats say, one line a person
+    known: dict[str, int]  # questions with a known answer, by purpose
 
     @property
     def changing(self) -> bool:
@@ -59,7 +64,11 @@ def figures(*, campaign: Campaign) -> Figures:
     """Everything the campaign page says. A fixed number of queries, whatever the size."""
     prompts = campaign.prompts.aggregate(n=Count("pk"), held=Count("pk", Q(is_holdout=True)))
     standing = Annotation.objects.filter(campaign=campaign).standing()
-    slots = campaign.slots.aggregate(
+    keys = list(campaign.gold_answers.filter(active=True))
+    by_arm: dict[str, int] = dict(
+        standing.order_by().values_list("query__arm").annotate(n=Count("pk")).order_by("-n")
+    )
+    slots = campaign.slots.shared().aggregate(
         open=Count("pk", Q(state__in=["open", "leased"])),
         answered=Count("pk", Q(state="answered")),
         held=Count("pk", Q(state="open", query__flagged_at__isnull=False)),
@@ -70,13 +79,11 @@ def figures(*, campaign: Campaign) -> Figures:
         prompts=prompts["n"],
         holdout_prompts=prompts["held"],
         responses=Response.objects.filter(prompt__campaign=campaign).count(),
-        judgements=standing.count(),
+        judgements=sum(n for arm, n in by_arm.items() if arm not in CHECKS),
         by_outcome=dict(
             outcomes.order_by().values_list("outcome").annotate(n=Count("pk")).order_by("-n")
         ),
-        by_arm=dict(
-            standing.order_by().values_list("query__arm").annotate(n=Count("pk")).order_by("-n")
-        ),
+        by_arm=by_arm,
         open_slots=slots["open"],
         answered_slots=slots["answered"],
         held_slots=slots["held"],
@@ -86,6 +93,8 @@ def figures(*, campaign: Campaign) -> Figures:
         snapshots=list(campaign.snapshots.all()[:5]),
         card=campaign.encoder_cards.first(),
         measuring=campaign.jobs.filter(key=card_key(campaign)).first(),
+        attention=attention(campaign=campaign, keys=keys),
+        known=dict(Counter(str(key.purpose) for key in keys)),
     )
 
 

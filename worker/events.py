@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from annotator.models import Annotation, Campaign, QueryResponse
+from annotator.querysets import CHECKS
 from learning.answering import Events, pair_features
 from worker.textindex import TextIndex
 
@@ -16,11 +17,12 @@ def events(campaign: Campaign, index: TextIndex) -> Events:
     """One event for each person and pair, as things stand; imported history is left out.
 
     Its skips were never recorded, and its times were taken on other pages. What was taken back
-    is no event.
+    is no event, and what checks a person is none either: a repeat is answered faster.
     """
     shown = (
         Annotation.objects.filter(campaign=campaign, annotator__kind="human")
         .exclude(via=Annotation.Via.IMPORT)
+        .exclude(query__arm__in=CHECKS)
         .current()
         .filter(outcome__in=JUDGED | REFUSED)
     )

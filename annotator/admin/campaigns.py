@@ -81,6 +81,14 @@ class CampaignAdmin(admin.ModelAdmin):
             },
         ),
         (CHOOSING, {"fields": ["acquisition", "fall_back"]}),
+        (
+            "Attention and onboarding",
+            {
+                "fields": ["qualification_pass", "gold_share", "repeat_share"],
+                "description": "Practice, test and gold need questions whose answer is known: "
+                "import rows with meta.gold, or make them from items (Items, Gold answers).",
+            },
+        ),
         ("The model", {"fields": ["head", "encoder"]}),
         (
             "Rounds",

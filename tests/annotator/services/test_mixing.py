@@ -10,7 +10,7 @@ import pytest
 from django.contrib.auth.models import User
 
 from annotator import selectors
-from annotator.checks import attention
+from annotator.checks import Attention, attention
 from annotator.models import Annotation, Annotator, Assignment, Campaign, GoldAnswer, Query, Slot
 from annotator.services import mixing
 from annotator.services.annotations import undo_last
@@ -42,6 +42,11 @@ def work(campaign: Campaign, person: User, questions: int, choice: str = "a2") -
 def arms(done: list[Assignment]) -> list[str]:
     stored = dict(Query.objects.values_list("pk", "arm"))
     return [stored[assignment.query_id] for assignment in done]
+
+
+def told(campaign: Campaign) -> list[Attention]:
+    """What researchers are told about people."""
+    return attention(campaign=campaign, keys=list(GoldAnswer.objects.filter(active=True)))
 
 
 @pytest.fixture
@@ -217,7 +222,7 @@ def test_exports_leave_checks_out_unless_asked(checked: Campaign) -> None:
 
 
 def test_researchers_see_what_checks_say(checked: Campaign) -> None:
-    (line,) = attention(campaign=checked)
+    (line,) = told(checked)
     gold = Annotation.objects.filter(query__arm="gold").standing()
     winners = [said.tiers[0][0] for said in gold]  # always A, which is either of the two
     right = sum(key.tiers[0][0] in winners for key in GoldAnswer.objects.all())
@@ -233,7 +238,7 @@ def test_a_key_decided_anew_counts_for_answers_given_before(ada: User, always: N
 
     campaign = mixed((ada,), gold=1, gold_share=0.3)
     work(campaign, ada, 2)
-    before = attention(campaign=campaign)[0].right
+    before = told(campaign)[0].right
     key = GoldAnswer.objects.get()
     revise_gold(gold=key, tiers=key.tiers[::-1], good={}, explanation="")
-    assert attention(campaign=campaign)[0].right == 1 - before
+    assert told(campaign)[0].right == 1 - before
