@@ -6,21 +6,13 @@ from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
-from django.test import Client
 
 from annotator.models import Campaign
+from tests.e2e.shown import as_person
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(120)]
 ADD = "/admin/annotator/campaign/add/"
 BUTTON = "input[name=_show_options][data-region=acquisition]"
-
-
-def as_person(context: Any, person: User, site: str) -> None:
-    """Give a browser this person's session."""
-    client = Client()
-    client.force_login(person)
-    session = client.cookies["sessionid"].value
-    context.add_cookies([{"name": "sessionid", "value": session, "url": site}])
 
 
 def fill(page: Any) -> None:

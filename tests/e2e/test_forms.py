@@ -11,22 +11,13 @@ from django.contrib.auth.models import User
 
 from annotator.models import Annotation, Campaign, Response
 from annotator.services.exports import rows as exported
-from tests.campaigns import ask, item, make_campaign
+from tests.campaigns import ask, make_campaign
+from tests.e2e.shown import several
 from tests.e2e.test_whole_path import arrived, question, sign_in
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(120)]
 
 SHOTS = os.environ.get("SHOTS")  # a folder: screenshots of each form, to be looked at
-
-
-def several(number: int, size: int) -> dict[str, Any]:
-    """An item with so many responses."""
-    texts = [f"Answer {n} to question {number}. It is about *light*." for n in range(size)]
-    return item(
-        number,
-        task="listwise" if size > 2 else "edit" if size == 1 else "pairwise",
-        responses=[{"text": text, "model": f"model-{n}"} for n, text in enumerate(texts)],
-    )
 
 
 @pytest.fixture

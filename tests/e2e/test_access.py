@@ -1,0 +1,199 @@
+"""WCAG 2.2 AA on every page: axe, both themes, phones and zoom, keyboard and reading order."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import User
+
+from annotator.models import Campaign, Round
+from annotator.services.campaigns import add_member, publish_guidelines
+from annotator.services.rounds import fail_round
+from tests.annotator.acts import answer, lease
+from tests.campaigns import ask, make_campaign
+from tests.e2e.axe import SOURCE, check, violations, walk
+from tests.e2e.shown import FORMS_SHOWN, as_person, several
+from tests.e2e.test_whole_path import question
+
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(180)]
+
+STILL = """() => document.getAnimations().filter((one) => one.playState === "running"
+  && (one.effect.getComputedTiming().iterations === Infinity
+    || one.effect.getComputedTiming().activeDuration > 100)).length"""
+
+
+def test_axe_is_the_file_that_the_readme_names() -> None:
+    said = SOURCE.with_name("README.md").read_text(encoding="utf-8")
+    digest = hashlib.sha256(SOURCE.read_bytes()).hexdigest()
+    version = re.search(r"axe v([\d.]+)", SOURCE.read_text(encoding="utf-8")[:200])
+    assert version is not None
+    assert f"| {version[1]} | MPL-2.0" in said
+    assert f"`{digest}`" in said
+
+
+def test_axe_finds_what_is_wrong(page: Any) -> None:
+    page.set_content("<html lang=en><title>x</title><main><img src=x><p style='color:#bbb'>Faint")
+    assert {said.split(":")[0] for said in violations(page)} == {"image-alt", "color-contrast"}
+
+
+@pytest.fixture
+def visit(page: Any, live_server: Any) -> Any:
+    """Opens a page as somebody."""
+
+    def go(path: str, person: User | None = None) -> Any:
+        if person is not None:
+            as_person(page.context, person, live_server.url)
+        page.emulate_media(reduced_motion="reduce")
+        page.goto(live_server.url + path)
+        page.wait_for_load_state("networkidle")
+        return page
+
+    return go
+
+
+@pytest.mark.parametrize("name", FORMS_SHOWN)
+def test_a_question_of_every_form(ada: User, visit: Any, name: str) -> None:
+    shown = FORMS_SHOWN[name]
+    rows = [several(n, shown.size) for n in range(3)]
+    made = make_campaign(people=(ada,), rows=rows, form=shown.form, **shown.fields)
+    ask(made)
+    page = visit(f"/c/{made.slug}/", ada)
+    question(page)
+    check(page, name)
+    walk(page)
+    page.set_viewport_size({"width": 360, "height": 740})
+    walk(page)
+    if name == "compare":
+        return  # one press answers: there is nothing to forget
+    page.set_viewport_size({"width": 1280, "height": 860})
+    page.keyboard.press("Escape")
+    page.click("button.send")
+    page.wait_for_selector("#errors")
+    check(page, f"{name}, with errors")
+
+
+def test_texts_as_written_and_the_drawer(ada: User, visit: Any) -> None:
+    made = make_campaign(people=(ada,))
+    publish_guidelines(campaign=made, text="# Be fair\n\nAnd *quick*.\n\n## Always\n\n- Read.")
+    Campaign.objects.get(pk=made.pk).annotators.update(guidelines_read=9)
+    ask(made)
+    page = visit(f"/c/{made.slug}/", ada)
+    question(page)
+    page.keyboard.press("p")
+    page.wait_for_selector("#as-written[aria-pressed=true]")
+    check(page, "as written")
+
+
+def test_nothing_moves_for_those_who_want_no_motion(ada: User, visit: Any) -> None:
+    made = make_campaign(people=(ada,))
+    ask(made)
+    page = visit(f"/c/{made.slug}/", ada)
+    question(page)
+    assert page.evaluate("matchMedia('(prefers-reduced-motion: reduce)').matches")
+    page.emulate_media(color_scheme="dark", reduced_motion="reduce")
+    page.hover("button.strength")
+    page.keyboard.press("2")
+    assert page.evaluate(STILL) == 0
+    Round.objects.create(campaign=made, number=9, trigger="test")
+    made.queries.update(withdrawn=True)
+    page.reload()
+    page.wait_for_selector(".state")
+    assert page.evaluate(STILL) == 0
+
+
+def test_signing_in(ada: User, visit: Any) -> None:
+    page = visit("/signin/")
+    check(page, "sign in")
+    walk(page)
+    page.fill("input[name=username]", "ada")
+    page.fill("input[name=password]", "wrong")
+    page.keyboard.press("Enter")
+    page.wait_for_selector(".errors")
+    check(page, "sign in, refused")
+
+
+def test_home_with_and_without_campaigns(ada: User, sam: User, ruth: User, visit: Any) -> None:
+    made = make_campaign(people=(ada,), description="About the sky.")
+    add_member(campaign=made, user=ruth, role="owner")
+    ask(made)
+    for person in (ada, ruth, sam):
+        page = visit("/", person)
+        check(page, f"home of {person}")
+        walk(page)
+
+
+def test_guidelines_before_and_after_they_are_read(ada: User, visit: Any) -> None:
+    made = make_campaign(people=(ada,))
+    text = (
+        "# Be fair\n\nAnd *quick*: `code`, [a link](https://example.org).\n\n## Always\n\n- Read."
+    )
+    publish_guidelines(campaign=made, text=text)
+    made.annotators.update(guidelines_read=0)
+    page = visit(f"/c/{made.slug}/guidelines/", ada)
+    check(page, "guidelines")
+    walk(page)
+    made.annotators.update(guidelines_read=1)
+    check(visit(f"/c/{made.slug}/guidelines/"), "guidelines, read")
+
+
+def test_an_empty_queue_for_every_reason(ada: User, ben: User, visit: Any) -> None:
+    made = make_campaign(people=(ada, ben), prompts=1)
+    where = f"/c/{made.slug}/"
+    started = Round.objects.create(campaign=made, number=1, trigger="test")
+    check(visit(where, ada), "being chosen")
+    fail_round(round_id=started.pk, error="out of memory")
+    check(visit(where), "failed")
+    started.delete()
+    ask(made)
+    lease(made, ben)
+    check(visit(where), "with others")
+    for state in ("paused", "finished"):
+        Campaign.objects.filter(pk=made.pk).update(state=state)
+        check(visit(where), state)
+        walk(visit(where))
+
+
+def test_my_answers_and_keys(ada: User, visit: Any) -> None:
+    made = make_campaign(people=(ada,))
+    ask(made)
+    for choice in ("a2", "tie", "neither"):
+        answer(lease(made, ada), ada, choice, rationale="because")
+    for path in (f"/c/{made.slug}/mine/", "/keys/"):
+        page = visit(path, ada)
+        check(page, path)
+        walk(page)
+
+
+def test_the_figures(ada: User, ruth: User, visit: Any) -> None:
+    made = make_campaign(people=(ada,))
+    add_member(campaign=made, user=ruth, role="owner")
+    ask(made)
+    answer(lease(made, ada), ada)
+    fail_round(
+        round_id=Round.objects.create(campaign=made, number=2, trigger="test").pk, error="no memory"
+    )
+    page = visit(f"/c/{made.slug}/progress/", ruth)
+    check(page, "progress")
+    walk(page)
+
+
+def test_a_page_that_is_not_there(ada: User, visit: Any) -> None:
+    page = visit("/c/nothing/", ada)
+    check(page, "not found")
+
+
+def test_the_options_of_the_campaign_form(browser: Any, ruth: User, live_server: Any) -> None:
+    context = browser.new_context(bypass_csp=True, reduced_motion="reduce")  # axe styles the admin
+    as_person(context, ruth, live_server.url)
+    page = context.new_page()
+    page.goto(f"{live_server.url}/admin/annotator/campaign/add/")
+    page.select_option("#id_form", "rate")
+    page.wait_for_selector("#id_asked_rate_labels")
+    for theme in ("light", "dark"):
+        page.emulate_media(color_scheme=theme)
+        for part in (".options.of-form", ".field-follow_ups"):
+            assert violations(page, part) == []
+    context.close()
