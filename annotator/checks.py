@@ -189,8 +189,12 @@ def result(*, annotator: Annotator) -> Result:
     }
     answers = Annotation.objects.filter(annotator=annotator, query_id__in=keys).current()
     right = sum(as_expected(keys[said.query_id], said) for said in answers)
-    wanted = math.ceil(annotator.campaign.qualification_pass * len(keys) - 1e-9)
-    return Result(right, len(keys), wanted)
+    return Result(right, len(keys), enough(annotator.campaign, len(keys)))
+
+
+def enough(campaign: Campaign, total: int) -> int:
+    """How many of so many answers must be as expected."""
+    return math.ceil(campaign.qualification_pass * total - 1e-9)
 
 
 def to_ask(*, campaign: Campaign) -> list[str]:

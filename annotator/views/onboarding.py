@@ -102,11 +102,13 @@ def _about_test(request: HttpRequest, annotator: Annotator) -> HttpResponse:
         return redirect("workspace", slug=campaign.slug)
     if waits and _elsewhere_first(annotator):
         return redirect("workspace", slug=campaign.slug)
+    place = checks.place(annotator=annotator, purpose=QUALIFICATION) if waits else None
     context = {
         "campaign": campaign,
         "result": None if waits else checks.result(annotator=annotator),
         "failed": failed,
-        "place": checks.place(annotator=annotator, purpose=QUALIFICATION) if waits else None,
+        "place": place,
+        "wanted": checks.enough(campaign, place.total) if place else 0,
         "people": checks.to_ask(campaign=campaign),
     }
     return render(request, "annotate/qualification.html", context, status=403 if failed else 200)

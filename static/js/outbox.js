@@ -112,7 +112,8 @@ async function sendOne(entry) {
   const headers = shown && shown !== entry.assignment ? { "X-Tiebreak-Ahead": shown } : {};
   const reply = await post(entry.url, entry.fields, headers);
   if (reply.ok) return confirmed(entry, reply);
-  if (reply.status === 422 || reply.status === 409 || reply.status === 404) return refused(entry, reply);
+  const ours = reply.headers.has("HX-Retarget"); // a refusal in words, such as a test not passed
+  if ([404, 409, 422].includes(reply.status) || (reply.status === 403 && ours)) return refused(entry, reply);
   if (reply.status === 401) return signIn(await reply.text());
   if (reply.status === 403 && !renewed) {
     renewed = true;

@@ -18,11 +18,11 @@ from django.test import Client
 
 from annotator.errors import NothingToUndo
 from annotator.models import Annotation, Assignment, Campaign, Job, Query, Round, Slot
-from annotator.services import rounds
+from annotator.services import mixing, rounds
 from annotator.services.annotations import undo_last
 from tests.annotator.acts import answer, expire, lease
 from tests.annotator.conftest import person, signed_in
-from tests.campaigns import ask, make_campaign
+from tests.campaigns import ask, item, known, make_campaign
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.concurrent]
 
@@ -174,3 +174,16 @@ def test_flags_taken_back_at_once_never_deadlock() -> None:
             answer(assignment, user, "flag", rationale="odd")
         together(lambda user: undo_last(slug=campaign.slug, user=user), people)
         assert Query.objects.get().flagged_at is None
+
+
+def test_many_tabs_of_one_person_get_one_gold_question(monkeypatch: pytest.MonkeyPatch) -> None:
+    ada = person("ada")
+    rows = [item(n) for n in range(4)] + [known(n) for n in range(6)]
+    campaign = make_campaign(people=(ada,), rows=rows, gold_share=0.3)
+    ask(campaign)
+    monkeypatch.setattr(mixing, "lot", lambda annotator, of: 0.0)
+    answer(lease(campaign, ada), ada)
+    given = together(lambda _: lease(campaign, ada), list(range(12)))
+    assert len({assignment.pk for assignment in given}) == 1
+    assert Slot.objects.get(reserved_for__user=ada).query.arm == "gold"
+    assert Assignment.objects.filter(state="open").count() == 1
