@@ -207,6 +207,7 @@ class _Sides:
         self.made: list[SetChoice] = []
         self.used: dict[int, set[int]] = {}  # by side: prompts that have a set
         self.gone: dict[int, set[tuple[int, int]]] = {}  # by side: pairs inside a set
+        self.short: set[int] = set()  # sides whose prompts all have a set
 
     def count(self, arm: str) -> int:
         return sum(one.seed.arm == arm for one in self.made)
@@ -219,7 +220,10 @@ class _Sides:
             return pool
         free = pool.eligible & ~self._inside(side)
         fresh = free & ~np.isin(pool.prompt, np.fromiter(used, np.int64))
-        return pool.with_eligible(fresh if fresh.any() else free)
+        if fresh.any():
+            return pool.with_eligible(fresh)
+        self.short.add(id(side))
+        return pool.with_eligible(free)
 
     def _inside(self, side: Side) -> NDArray[np.bool_]:
         gone = np.array(sorted(self.gone[id(side)]), np.int64).reshape(-1, 2)
@@ -228,16 +232,21 @@ class _Sides:
         return np.isin(pairs[:, 0] * size + pairs[:, 1], gone[:, 0] * size + gone[:, 1])
 
     def take(self, choices: tuple[Choice, ...], belief: Belief, rng: np.random.Generator) -> bool:
-        """Grow the seeds of one pass, the first of each prompt; whether there was any."""
-        fresh: set[tuple[int, int]] = set()
+        """Grow the seeds of one pass, but those whose prompt, or pair, has a set already.
+
+        Returns whether any grew.
+        """
+        before = len(self.made)
         for choice in choices:
             side = self.sides[choice.arm]
             prompt = int(side.pool.prompt[choice.pair])
-            if (id(side), prompt) in fresh:
-                continue
-            fresh.add((id(side), prompt))
-            self._make(side, prompt, choice, belief, rng)
-        return bool(fresh)
+            one, other = (int(row) for row in side.pool.pairs[choice.pair])
+            served = (one, other) in self.gone.get(id(side), set())
+            if id(side) not in self.short:
+                served = prompt in self.used.get(id(side), set())
+            if not served:
+                self._make(side, prompt, choice, belief, rng)
+        return len(self.made) > before
 
     def _make(
         self, side: Side, prompt: int, choice: Choice, belief: Belief, rng: np.random.Generator

@@ -149,3 +149,9 @@ def test_where_nobody_spoke_of_the_line_rewards_are_what_they_were() -> None:
         also_mu, also_s2 = lined.margin(with_line(features), pairs)
         np.testing.assert_allclose(also_mu, mu, rtol=1e-6)
         np.testing.assert_allclose(also_s2, s2, rtol=1e-6)
+
+
+def test_one_prompt_fills_a_batch_when_there_is_no_other() -> None:
+    side, groups, belief = world(prompts=1, each=12, size=3)
+    made = batch(side, groups, belief, 15)
+    assert len(made) == len({one.rows for one in made}) == 15
