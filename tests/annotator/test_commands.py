@@ -11,9 +11,10 @@ from typing import Any
 import pytest
 from django.contrib.auth.models import User
 from django.core.management import CommandError, call_command
+from django.db.models import Count
 
 from annotator.catalogue import DEFAULT_ACQUISITION
-from annotator.models import Campaign, Item, Job
+from annotator.models import Campaign, GoldAnswer, Item, Job
 from tests.annotator.acts import answer, lease
 from tests.campaigns import item, lines
 
@@ -112,6 +113,9 @@ def test_the_demo_is_seeded_once(settings: Any, tmp_path: Path) -> None:
     campaign = Campaign.objects.get(slug="everyday")
     assert (campaign.state, campaign.items.count(), campaign.rounds.count()) == ("running", 450, 1)
     assert set(Campaign.objects.values_list("form", flat=True)) == set(Campaign.Form.values)
+    keys = GoldAnswer.objects.values_list("campaign__slug", "purpose").annotate(n=Count("pk"))
+    assert {purpose: n for _, purpose, n in keys} == {"practice": 3, "qualification": 3, "gold": 7}
+    assert {slug for slug, _, _ in keys} == {"everyday-trained"}
     items = Item.objects.count()
     assert campaign.acquisition == DEFAULT_ACQUISITION
     assert Job.objects.filter(kind="card").exists()  # it came with answers

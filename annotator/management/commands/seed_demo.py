@@ -140,6 +140,14 @@ DEMOS = [
         {"paragraphs": ANSWERED},
         {"form": "edit"},
     ),
+    Demo(
+        "everyday-trained",
+        "Everyday requests, with practice",
+        "Practice with explanations, a short test, then requests with gold and repeats among them.",
+        COMPARING,
+        {"everyday_known": ImportOptions(), "everyday_pool": ImportOptions()},
+        {"qualification_pass": 0.6, "gold_share": 0.1, "repeat_share": 0.05},
+    ),
 ]
 SMALL = {"batch_size": 8, "labels_per_round": 4, "queue_low": 4}
 
