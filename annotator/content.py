@@ -51,6 +51,7 @@ COLOUR_SECONDS = 0.4  # of processor time, for all code of one text
 SIGNS = "\n\n!#$%&*+-:<=>@[\\]^_`{}~|"
 MOST_SIGNS = 50_000
 MOST_STEPS = 150_000  # places at which the parser looked for something
+MOST_TOKENS = 100_000  # a short row of a wide table has all the cells it does not name
 PICTURE_HOST = re.compile(r"(https?://)?([a-z0-9](?:[a-z0-9.-]{0,251}[a-z0-9])?(?::[0-9]{1,5})?)")
 REFUSED_LINK = re.compile(r"\s*(?:javascript|vbscript|file|data):", re.IGNORECASE)
 ALIGNED = re.compile(r"text-align:(left|right|center)")
@@ -93,6 +94,8 @@ def to_html(text: str, hosts: Iterable[str] = ()) -> SafeString:
         if sum(map(shown.count, SIGNS)) > MOST_SIGNS:
             raise TooMuch
         tokens = parser.parse(shown, env)
+        if len(tokens) > MOST_TOKENS:
+            raise TooMuch
         if any(token.level >= DEEPEST - 1 for token in tokens):  # it would drop what is deeper
             raise TooMuch
         rendered = parser.renderer.render(tokens, parser.options, env)

@@ -21,20 +21,17 @@ CONTROL = (
     "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\xad\u180e\u200b\u202a-\u202e\u2060-\u206f"
     "\ufeff\ufff9-\ufffb\U000e0000-\U000e007f]"
 )
-UNSEEN = re.compile(f"(?P<flag>{FLAG})|(?P<run>(?:{CONTROL}|{JOINER})+)|\r(?!\n)")
+UNSEEN = re.compile(f"(?P<flag>{FLAG})|(?P<run>(?:{CONTROL}|{JOINER})+)")
 # As the browser reads it, a line break is one character; stored texts may have two.
 WRITTEN = re.compile(f"(?P<flag>{FLAG})|(?P<run>(?:{CONTROL}|{JOINER})+)|\r")
 MOST_BADGES = 5000
 LISTED = 4
 
 
-def _drop(found: re.Match[str]) -> str:
-    return found["flag"] or ("\n" if found[0] == "\r" else "")
-
-
 def dropped(text: str) -> str:
-    """The text without them."""
-    return UNSEEN.sub(_drop, text)
+    """The text without them, and with line ends of one kind."""
+    lines = text.replace("\r\n", "\n").replace("\r", "\n")
+    return UNSEEN.sub(lambda found: found["flag"] or "", lines)
 
 
 def count(text: str) -> int:

@@ -58,12 +58,12 @@ const MODES = ["page", "apart", "together"];
 let mode = "page"; // stays chosen from question to question
 const placed = new WeakMap(); // where a script put an area: that scroll was nobody's wish
 
-/** What is left of the window below the prompt and above the bar. */
-function room() {
+/** What the window has left between the prompt and the bar, when the page stands at its top. */
+function room(area) {
   const bar = document.querySelector(".bar");
   const fixed = bar && getComputedStyle(bar).position === "sticky" ? bar.offsetHeight : 0;
-  const prompt = document.querySelector("details.prompt")?.offsetHeight ?? 0;
-  return Math.max(innerHeight - fixed - Math.min(prompt, innerHeight / 2) - 6 * REM, 14 * REM);
+  const above = area.getBoundingClientRect().top + scrollY;
+  return Math.max(innerHeight - fixed - above - 2.5 * REM, 14 * REM);
 }
 
 const besideEachOther = (areas) =>
@@ -81,7 +81,7 @@ function layOut() {
   const own = tall && mode !== "page";
   if (own) {
     columns.dataset.scrolling = mode;
-    columns.style.setProperty("--area", `${Math.round(room())}px`);
+    columns.style.setProperty("--area", `${Math.round(room(areas[0]))}px`);
   }
   for (const area of areas) {
     const letter = area.closest("[data-letter]").dataset.letter;
