@@ -11,10 +11,19 @@ TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
 THEMES = ("light", "dark")
 WIDTHS = {1280: 860, 640: 430, 360: 740}  # 640: 1280 at 200 %
 
-RUN = """([tags, within]) => axe.run(within ?? document, {
-  runOnly: tags, rules: {"target-size": {enabled: true}}, resultTypes: ["violations"],
-}).then((found) => found.violations.flatMap((rule) => rule.nodes.map((node) =>
-  `${rule.id}: ${node.target.join(" ")}: ${node.failureSummary.replace(/\\s+/g, " ")}`)))"""
+# Bars that stick to an edge are let go meanwhile: what lies behind one can be scrolled clear of it.
+RUN = """async ([tags, within]) => {
+  const stuck = [...document.querySelectorAll("*")].filter(
+    (element) => getComputedStyle(element).position === "sticky");
+  const free = { position: "relative", inset: "auto" };
+  for (const element of stuck) Object.assign(element.style, free);
+  const found = await axe.run(within ?? document, {
+    runOnly: tags, rules: {"target-size": {enabled: true}}, resultTypes: ["violations"],
+  });
+  for (const element of stuck) Object.assign(element.style, { position: "", inset: "" });
+  return found.violations.flatMap((rule) => rule.nodes.map((node) =>
+    `${rule.id}: ${node.target.join(" ")}: ${node.failureSummary.replace(/\\s+/g, " ")}`));
+}"""
 
 # Where Tab may stop, in the order of the document; of the radio buttons of a group only one.
 STOPS = """() => {

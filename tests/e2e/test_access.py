@@ -13,7 +13,7 @@ from annotator.models import Campaign, Round
 from annotator.services.campaigns import add_member, publish_guidelines
 from annotator.services.rounds import fail_round
 from tests.annotator.acts import answer, lease
-from tests.campaigns import ask, make_campaign
+from tests.campaigns import ask, item, known, make_campaign
 from tests.e2e.axe import SOURCE, check, violations, walk
 from tests.e2e.shown import FORMS_SHOWN, as_person, several
 from tests.e2e.test_whole_path import question
@@ -75,6 +75,81 @@ def test_a_question_of_every_form(ada: User, visit: Any, name: str) -> None:
     check(page, f"{name}, with errors")
 
 
+RICH = """## Title
+
+Some *emphasis*, `code`, a [link](https://example.org) and a picture:
+![a cat](https://images.example.org/cat.png)
+
+| what | how much |
+|---|---|
+| light | much |
+
+```python
+def f(x):
+    return x + 1  # a comment
+```
+
+$$E = mc^2$$ and \\(a+b\\).
+
+> quoted
+
+1. one
+2. two
+
+שלום עולם, mixed with English.
+"""
+
+
+@pytest.mark.parametrize("hosts", [[], ["images.example.org"]])
+def test_texts_of_every_kind(ada: User, visit: Any, hosts: list[str]) -> None:
+    turns = [{"role": "system", "content": "Be kind."}, {"role": "user", "content": RICH}]
+    texts = [RICH, "word " * 800 + "`" + "x" * 300 + "`"]
+    responses = [{"text": text, "model": "m"} for text in texts]
+    rows = [item(0, prompt=turns, context="Long " * 900, responses=responses)]
+    made = make_campaign(people=(ada,), rows=rows, image_hosts=hosts)
+    ask(made)
+    page = visit(f"/c/{made.slug}/", ada)
+    question(page)
+    check(page, "rich texts")
+    walk(page)
+    page.keyboard.press("p")
+    page.wait_for_selector("#as-written[aria-pressed=true]")
+    check(page, "rich texts as written")
+
+
+def test_responses_to_different_prompts(ada: User, visit: Any) -> None:
+    made = make_campaign(people=(ada,), prompts=2, candidates="any")
+    first, second = made.prompts.order_by("pk")
+    [asked, *others] = ask(made)
+    place = asked.members.order_by("-pk")[0]
+    other = second if place.response.prompt_id == first.pk else first
+    asked.members.filter(pk=place.pk).update(response=other.responses.first())
+    made.queries.filter(pk__in=[query.pk for query in others]).update(withdrawn=True)
+    page = visit(f"/c/{made.slug}/", ada)
+    question(page)
+    assert page.locator(".own-prompt").count() == 2
+    check(page, "different prompts")
+    walk(page)
+
+
+def test_practice_and_the_test(ada: User, visit: Any) -> None:
+    rows = [known(1, "practice", choice=0, explanation="Paint is *not* grass."), item(1), item(2)]
+    rows += [known(n, "qualification") for n in (2, 3)]
+    made = make_campaign(people=(ada,), rows=rows, qualification_pass=0.5)
+    ask(made)
+    page = visit(f"/c/{made.slug}/", ada)
+    question(page)
+    check(page, "practice")
+    walk(page)
+    page.keyboard.press("1")
+    page.wait_for_selector(":text('Paint is')")
+    check(page, "practice, explained")
+    walk(page)
+    page = visit(f"/c/{made.slug}/qualification/")
+    check(page, "test")
+    walk(page)
+
+
 def test_texts_as_written_and_the_drawer(ada: User, visit: Any) -> None:
     made = make_campaign(people=(ada,))
     publish_guidelines(campaign=made, text="# Be fair\n\nAnd *quick*.\n\n## Always\n\n- Read.")
@@ -85,6 +160,11 @@ def test_texts_as_written_and_the_drawer(ada: User, visit: Any) -> None:
     page.keyboard.press("p")
     page.wait_for_selector("#as-written[aria-pressed=true]")
     check(page, "as written")
+    page.keyboard.press("g")
+    page.wait_for_selector("#drawer[open] #drawer-body :text('fair')")
+    assert violations(page) == []
+    page.emulate_media(color_scheme="dark")
+    assert violations(page) == []
 
 
 def test_nothing_moves_for_those_who_want_no_motion(ada: User, visit: Any) -> None:
@@ -165,6 +245,10 @@ def test_my_answers_and_keys(ada: User, visit: Any) -> None:
         page = visit(path, ada)
         check(page, path)
         walk(page)
+    page = visit(f"/c/{made.slug}/mine/")
+    page = visit(page.get_attribute("main a[href$='/change/']", "href"))
+    check(page, "a correction")
+    walk(page)
 
 
 def test_the_figures(ada: User, ruth: User, visit: Any) -> None:
