@@ -16,6 +16,7 @@ from annotator.models import Annotation, Assignment, Campaign
 from annotator.services.campaigns import publish_guidelines
 from tests.annotator.test_content import HOSTILE
 from tests.campaigns import ask, item, make_campaign
+from tests.e2e.axe import violations
 from tests.e2e.test_whole_path import press, question, sign_in
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(120)]
@@ -500,6 +501,31 @@ def test_marks_are_drafts_too_and_can_be_removed(desk: Any) -> None:
     page.wait_for_timeout(300)
     (only,) = stored_marks(page)
     assert (only["start"], only["end"]) == (11, 18)
+
+
+# --- access ------------------------------------------------------------------------------
+
+TABLE = (
+    "| " + " | ".join(f"a long heading {n}" for n in range(9)) + " |\n" + "|---" * 9 + "|\n| 1 |"
+)
+
+
+@pytest.mark.parametrize("key", ["", "p", "v", "l"])
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_axe_finds_nothing_in_any_view_of_rich_texts(desk: Any, key: str, theme: str) -> None:
+    rich = "\n\n".join(
+        [MATHS, CODE, TABLE, MIXED, LONG, "$\\frac{$ \u202e [x](https://example.org)"]
+    )
+    page = desk(rich, LONGER, form_options=MARKING)
+    page.emulate_media(color_scheme=theme)
+    page.evaluate("scrollTo(0, 600)")
+    page.wait_for_selector(".math.typeset")
+    select(page, "Line 7 of", ".prose")
+    page.keyboard.press("m")
+    if key:
+        page.keyboard.press(key)
+    page.wait_for_timeout(300)
+    assert violations(page) == []
 
 
 # --- guidelines --------------------------------------------------------------------------
