@@ -6,7 +6,7 @@ import hashlib
 from itertools import pairwise
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from annotator.services.quality import (
@@ -136,6 +136,7 @@ def test_an_answer_that_ordered_nothing_cannot_be_repeated():
 # --- mixing -------------------------------------------------------------------------------
 
 
+@settings(deadline=None)  # a law, not a speed
 @given(seed=st.integers(), gold=st.floats(0, 0.3), repeat=st.floats(0, 0.2))
 def test_never_two_in_a_row_and_never_the_first(seed, gold, repeat):
     drawn = [mixed_in(n, lots(seed), gold=gold, repeat=repeat) for n in range(3 * BLOCK)]
