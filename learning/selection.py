@@ -110,13 +110,8 @@ def compose_batch(
     if holdout_pool is not None:
         choices += draw("holdout", holdout_pool, counts["holdout"], rng)
     if counts["policy"]:
-        left = pool.eligible.copy()
-        left[drawn] = False
-        elsewhere = left & ~np.isin(pool.prompt, pool.prompt[drawn])
-        left = elsewhere if spread and elsewhere.any() else left
-        selection = recipe.select(
-            pool.with_eligible(left), posterior, context, counts["policy"], rng=rng
-        )
+        left = _rest(pool, drawn, spread=spread)
+        selection = recipe.select(left, posterior, context, counts["policy"], rng=rng)
         info["selection"] = dict(selection.info)
         choices += _by_policy(selection, recipe.method.name)
     info["counts"] = counts
@@ -177,6 +172,14 @@ def _one_a_prompt(
         Choice(int(pair), arm, None, float(chance))
         for pair, chance in zip(drawn.indices, chances, strict=True)
     ]
+
+
+def _rest(pool: Pool, drawn: list[int], *, spread: bool) -> Pool:
+    """The pool without what was drawn, or without the prompts of that where there are others."""
+    left = pool.eligible.copy()
+    left[drawn] = False
+    elsewhere = left & ~np.isin(pool.prompt, pool.prompt[drawn])
+    return pool.with_eligible(elsewhere if spread and elsewhere.any() else left)
 
 
 def _by_policy(selection: Selection, method: str) -> list[Choice]:

@@ -97,18 +97,11 @@ def choose(
         ids = np.union1d(found.prompt[train], context.labelled_prompts)
         context = replace(context, prompts=prompts(campaign, ids, progress))
     sides = [Side(pool_of(space, train, paying), found.group[train])]
-    if len(held):
-        sides.append(Side(pool_of(space, held), found.group[held]))
+    sides += [Side(pool_of(space, held), found.group[held])] if len(held) else []
     with memory.kept(campaign.pk) as remembered:
+        context = replace(context, memory=remembered)
         made, info = compose(
-            campaign,
-            policy,
-            space,
-            sides,
-            belief,
-            replace(context, memory=remembered),
-            wanted=wanted,
-            rng=rng,
+            campaign, policy, space, sides, belief, context, wanted=wanted, rng=rng
         )
     made = renumbered(made, train, held)
     told = report(campaign, policy, recipe, info, paying)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import combinations
+from itertools import chain, combinations
 from typing import Final
 
 import numpy as np
@@ -96,11 +96,15 @@ class _Maker:
     """Turns groups of responses into pairs and remembers the groups that sets grow in."""
 
     def __init__(self, index: TextIndex, least: int, most: int, wanted: int) -> None:
-        self.index, self.least, self.most, self.wanted = index, least, most, wanted
+        self.least, self.most, self.wanted = least, most, wanted
+        self.line = len(index.ids)
         # Equal texts have equal numbers: two of them never stand in one set.
         digests = np.ascontiguousarray(index.digests).view("S16").reshape(-1)
         self.text = np.unique(digests, return_inverse=True)[1].reshape(-1)
-        self.members: list[Ints] = []
+        # Plain Python for the many small groups: an array for each would take longer to make.
+        self.row = {pk: row for row, pk in enumerate(index.ids.tolist())}
+        self.text_of = self.text.tolist()
+        self.members: list[list[int]] = []
         self.sizes: list[int] = []
 
     def table(self, found: Iterator[Group]) -> Ints:
@@ -113,27 +117,26 @@ class _Maker:
         return np.array(table, np.int64).reshape(-1, 5)
 
     def _pairs(self, ids: list[int]) -> Iterator[tuple[int, int, int]]:
-        rows = self.index.rows(np.unique(np.array(ids, np.int64)))
-        rows = rows[rows >= 0]
+        rows = sorted({self.row[pk] for pk in ids if pk in self.row})
         if self.most == 2:  # pairs alone: each copy of a text may stand for it
-            for a, b in combinations(rows.tolist(), 2):
-                if self.text[a] != self.text[b]:
+            for a, b in combinations(rows, 2):
+                if self.text_of[a] != self.text_of[b]:
                     yield a, b, -1
             return
-        rows = rows[np.sort(np.unique(self.text[rows], return_index=True)[1])]
+        rows = sorted({self.text_of[row]: row for row in reversed(rows)}.values())
         size = min(self.wanted or self.most, len(rows))
         if size < self.least or not size:
             return
         if size == 1:
-            for row in rows.tolist():
-                yield row, len(self.index.ids), -1
+            for row in rows:
+                yield row, self.line, -1
             return
         group = -1
         if size > 2:
             group = len(self.members)
             self.members.append(rows)
             self.sizes.append(size)
-        for a, b in combinations(rows.tolist(), 2):
+        for a, b in combinations(rows, 2):
             yield a, b, group
 
     def groups(self) -> Groups:
@@ -142,7 +145,7 @@ class _Maker:
             return Groups.none()
         lengths = [len(rows) for rows in self.members]
         return Groups(
-            rows=np.concatenate(self.members),
+            rows=np.array(list(chain.from_iterable(self.members)), np.int64),
             start=np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64),
             size=np.array(self.sizes, np.int64),
         )
