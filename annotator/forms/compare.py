@@ -171,7 +171,8 @@ class Compare(Part):
         first, second = shown.order
         both = ((first, second),)
         if verdict == "neither":
-            return Said(both, acceptable=0, outcome=Outcome.NEITHER)
+            unordered = {"uncompared": True}  # both are bad: nobody said that they are level
+            return Said(both, acceptable=0, outcome=Outcome.NEITHER, details=unordered)
         if verdict == "both":
             return Said(both, acceptable=1, outcome=Outcome.TIE)
         if verdict == "tie":

@@ -121,7 +121,8 @@ class Rewrite(Part):
         details = {"of": of, "reasons": clean["edit_reasons"], "now": now or None}
         if so_far.tiers is None:
             tiers = self._alone(of, now, shown)
-            details |= {"uncompared": True} if now == "edit" and len(shown.order) > 1 else {}
+            others = len(shown.order) - 1
+            details |= {"uncompared": True} if others > 1 or (others and now == "edit") else {}
         else:
             tiers = self._after(of, now, shown, so_far.tiers)
         return Said(

@@ -123,7 +123,8 @@ class Rank(Part):
             if clean[field(letter)]
         }
         if not places:
-            return Said((shown.order,), acceptable=0, outcome=Outcome.NEITHER)
+            unordered = {"uncompared": True}
+            return Said((shown.order,), acceptable=0, outcome=Outcome.NEITHER, details=unordered)
         unranked = [pk for pk in shown.order if pk not in places]
         return Said(
             tiers_by(places, shown.order),

@@ -279,6 +279,17 @@ def test_both_bad_and_then_edited_is_good_enough() -> None:
     assert found.outcome == "preference"
 
 
+def test_what_was_not_compared_is_no_tie() -> None:
+    data = {"verdict": "neither", "edit_of": "A", "edit_now": "edit", "edit_text": "New."}
+    assert said(("compare", "edit"), data).details["uncompared"] is True
+    assert said("rank", {"all_wrong": "on"}, order=(5, 6, 7)).details["uncompared"] is True
+    edit = {"edit_of": "A", "edit_text": "New.", "edit_now": "same"}
+    assert "uncompared" not in said("edit", edit).details
+    assert said("edit", edit, order=(5, 6, 7)).details["uncompared"] is True
+    tie = {"verdict": "tie", "edit_of": "A", "edit_now": "edit", "edit_text": "New."}
+    assert "uncompared" not in said(("compare", "edit"), tie).details
+
+
 # --- rationale, skip, flag --------------------------------------------------------------------
 
 
