@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import urllib.error
-import urllib.request
 from pathlib import Path
 from typing import Any
 
@@ -15,19 +13,12 @@ from django.contrib.auth.models import User
 
 from annotator.models import Annotation, Campaign
 from config.broker import install_queue_schema
+from config.demo import answers
 from tests.campaigns import ask, make_campaign
 from tests.e2e.test_whole_path import arrived, question, sign_in
 from tests.worker.processes import process, until
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(180)]
-
-
-def answers(site: str) -> bool:
-    try:
-        with urllib.request.urlopen(f"{site}/healthz", timeout=2) as reply:
-            return bool(reply.status == 200)
-    except (urllib.error.URLError, OSError):
-        return False
 
 
 @pytest.fixture
@@ -46,7 +37,7 @@ def test_an_answer_given_while_the_server_was_down_arrives_once(
     site = f"http://127.0.0.1:{free_port}"
     web = {"WEB_BIND": f"127.0.0.1:{free_port}", "DEBUG": "true"}
     with process("web", tmp_path, **web) as running:
-        until(lambda: answers(site), what="the site")
+        until(lambda: answers(free_port), what="the site")
         page.goto(f"{site}/c/{campaign.slug}/")
         sign_in(page, "ada")
         first = question(page)
@@ -61,7 +52,7 @@ def test_an_answer_given_while_the_server_was_down_arrives_once(
         page.keyboard.press("2")
         page.wait_for_selector("#notice :text('Not sent yet')")
     with process("web", tmp_path, **web):
-        until(lambda: answers(site), what="the site again")
+        until(lambda: answers(free_port), what="the site again")
         arrived(page)
         assert question(page) != first
     said = Annotation.objects.get()
