@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import shutil
+import time
 from collections.abc import Iterator
-from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -50,6 +50,17 @@ def browser() -> Iterator[Any]:
     os.environ.pop("DJANGO_ALLOW_ASYNC_UNSAFE")
 
 
+def leave(window: Any, asked: set[Any]) -> None:
+    """Let the server finish, and ask nothing more of it: a draft is saved when a page is left, and
+    a request that is under way while the database is cleared waits for it, and it for the request.
+    """
+    deadline = time.monotonic() + 5
+    while asked and time.monotonic() < deadline:
+        window.wait_for_timeout(20)
+    window.context.set_offline(True)
+    window.wait_for_timeout(100)
+
+
 @pytest.fixture
 def page(browser: Any, live_server: Any) -> Iterator[Any]:
     """A window; violations of the content policy and script errors fail the test.
@@ -64,8 +75,11 @@ def page(browser: Any, live_server: Any) -> Iterator[Any]:
         "console",
         lambda said: troubles.append(said.text) if "Content Security Policy" in said.text else None,
     )
+    asked: set[Any] = set()
+    window.on("request", lambda request: asked.add(request))
+    window.on("requestfinished", lambda request: asked.discard(request))
+    window.on("requestfailed", lambda request: asked.discard(request))
     yield window
-    with suppress(Exception):  # playwright's own: a page that keeps asking, or is gone
-        window.wait_for_load_state("networkidle", timeout=2000)
+    leave(window, asked)
     context.close()
     assert troubles == []
