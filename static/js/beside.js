@@ -1,5 +1,6 @@
 /* Two long responses beside each other: what differs between them, and how they scroll. */
 
+const { say } = globalThis.Tiebreak;
 const byId = (id) => document.getElementById(id);
 const texts = () => [...document.querySelectorAll(".columns .response-text")];
 const REM = parseFloat(getComputedStyle(document.documentElement).fontSize);
@@ -135,7 +136,7 @@ document.addEventListener("click", (event) => {
   } else if (event.target.closest?.("#scrolling") && !byId("scrolling").hidden) {
     mode = MODES[(MODES.indexOf(mode) + 1) % MODES.length];
     layOut();
-    globalThis.Tiebreak.say(byId("scrolling").dataset[mode]);
+    say(byId("scrolling").dataset[mode]);
   }
 });
 

@@ -1,5 +1,6 @@
 /* What texts contain: code to copy, maths to typeset, pictures to enlarge. By event delegation. */
 
+const { say } = globalThis.Tiebreak;
 const tools = document.getElementById("content-tools").dataset;
 const loaded = new Map();
 
@@ -22,12 +23,6 @@ function load(address, { style = false, module = false } = {}) {
     document.head.append(element);
   }
   return loaded.get(address);
-}
-
-function say(text) {
-  const place = document.getElementById("content-said");
-  place.textContent = "";
-  setTimeout(() => (place.textContent = text), 50);
 }
 
 /* Code ------------------------------------------------------------------------------------- */
@@ -186,7 +181,7 @@ function arrive() {
   if (document.querySelector("[data-marks-for]")) load(tools.marks, { module: true }).catch(() => {});
 }
 
-globalThis.Tiebreak = { ...globalThis.Tiebreak, load, say };
+globalThis.Tiebreak = { ...globalThis.Tiebreak, load };
 document.addEventListener("htmx:afterSwap", arrive);
 document.addEventListener("click", (event) => {
   if (event.target.closest?.("#as-written")) setTimeout(arrive); // tables have a width again

@@ -9,7 +9,7 @@ const SHOWN = 70; // characters of a passage in the list
 const byId = (id) => document.getElementById(id);
 const field = () => document.querySelector("input[data-marks]");
 const panel = () => document.querySelector("[data-marks-for]");
-const say = (text) => globalThis.Tiebreak.say(text);
+const { say } = globalThis.Tiebreak;
 const written = (letter) => document.querySelector(`.response[data-letter="${letter}"] .as-written`);
 const length = (text) => [...text].length;
 

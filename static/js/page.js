@@ -1,4 +1,7 @@
-/* Every page: local times, dismissing notices, fresh security tokens, open details kept open. */
+/*
+ * Every page: local times, dismissing notices, fresh security tokens, open details kept open, and
+ * telling screen readers what only eyes would see.
+ */
 
 const FORMATS = {
   time: { hour: "2-digit", minute: "2-digit" },
@@ -48,5 +51,17 @@ document.addEventListener("htmx:afterSwap", () => {
 document.addEventListener("htmx:beforeRequest", (event) => {
   if (document.hidden && event.detail.elt.matches?.("[data-poll]")) event.preventDefault();
 });
+
+let saying = null;
+
+/** Have a screen reader say this: emptied first, so that the same words are said again. */
+function say(text) {
+  const place = document.getElementById("announce");
+  place.textContent = "";
+  clearTimeout(saying);
+  saying = setTimeout(() => (place.textContent = text), 50);
+}
+
+globalThis.Tiebreak = { ...globalThis.Tiebreak, say };
 
 localise(document);

@@ -3,15 +3,10 @@
  * dragged or moved with the arrow keys. The fields are the truth; the board shows them.
  */
 
+const { say } = globalThis.Tiebreak;
 const board = () => document.getElementById("board");
 const fields = () => [...document.querySelectorAll("#question input[data-place]")];
 const field = (letter) => fields().find((one) => one.dataset.place === letter);
-
-function say(text) {
-  const place = document.getElementById("announce");
-  place.textContent = "";
-  setTimeout(() => (place.textContent = text), 50);
-}
 
 function zone(place) {
   const made = document.createElement("div");

@@ -4,6 +4,7 @@ const CALM = 200; // milliseconds after a swap in which a key is taken for a sli
 const TYPING =
   "input:not([type=radio], [type=checkbox]), textarea, select, [contenteditable]:not([contenteditable=false])";
 
+const { say } = globalThis.Tiebreak;
 const byId = (id) => document.getElementById(id);
 const view = () => byId("workspace").querySelector("[data-view]")?.dataset.view ?? "";
 const drawer = () => byId("drawer");
@@ -258,12 +259,6 @@ function inStickyBar(element) {
 
 /* After a swap ----------------------------------------------------------------------------- */
 
-function announce(text) {
-  const place = byId("announce");
-  place.textContent = "";
-  setTimeout(() => (place.textContent = text), 50);
-}
-
 function arrive() {
   showAsWritten();
   preparePrompt();
@@ -285,13 +280,13 @@ document.addEventListener("htmx:afterSwap", (event) => {
     const first = fieldInError(failed) ?? byId("workspace").querySelector("[data-focus]");
     first.focus({ preventScroll: inStickyBar(first) });
     if (!inStickyBar(first)) first.scrollIntoView({ block: "center" });
-    announce(failed.querySelector("ul").textContent);
+    say(failed.querySelector("ul").textContent);
   } else if (now !== shown) {
     window.scrollTo(0, 0);
     const heading = byId("workspace").querySelector("[data-focus]");
     heading?.focus({ preventScroll: true });
     const standing = byId("workspace").querySelector(".standing")?.textContent ?? "";
-    announce(now.startsWith("empty") ? "" : `Next question. ${standing}`);
+    say(now.startsWith("empty") ? "" : `Next question. ${standing}`);
   }
   shown = now;
 });

@@ -90,7 +90,7 @@ def test_code_is_copied_with_the_keyboard(desk: Any) -> None:
     page.wait_for_selector("button.copy:text('Copied')")
     code = CODE.partition("```python\n")[2].partition("\n```")[0]
     assert page.evaluate("navigator.clipboard.readText()") == code
-    page.wait_for_function("() => document.querySelector('#content-said').textContent === 'Copied'")
+    page.wait_for_function("() => document.querySelector('#announce').textContent === 'Copied'")
     assert page.inner_text(".code .language") == "python"
     assert page.evaluate("document.querySelector('.prose pre').tabIndex") == 0  # scrolls inside
     check_width(page)
@@ -335,7 +335,7 @@ def test_long_responses_scroll_apart_or_together(desk: Any) -> None:
     assert tops(page)[1] == 0
     page.keyboard.press("l")
     page.wait_for_function(
-        "() => document.querySelector('#content-said').textContent.includes('together')"
+        "() => document.querySelector('#announce').textContent.includes('together')"
     )
     scroll_first(page, 0.5)
     assert tops(page) == pytest.approx([0.5, 0.5], abs=0.01)
@@ -452,7 +452,7 @@ def test_marks_in_formatted_text_are_found_or_asked_for_again(desk: Any) -> None
     select(page, "ords", ".prose")  # stands there three times
     page.keyboard.press("m")
     page.wait_for_function(
-        "() => document.querySelector('#content-said').textContent.includes('more than once')"
+        "() => document.querySelector('#announce').textContent.includes('more than once')"
     )
     assert page.get_attribute("#as-written", "aria-pressed") == "true"
     assert page.locator(".marks-list li").count() == 1
@@ -468,7 +468,7 @@ def test_marks_with_the_keyboard_only(desk: Any) -> None:
     page.keyboard.press("Enter")
     page.keyboard.press("Enter")
     page.wait_for_function(
-        "() => document.querySelector('#content-said').textContent === 'A: Two sentences.'"
+        "() => document.querySelector('#announce').textContent === 'A: Two sentences.'"
     )
     page.keyboard.press("m")
     page.wait_for_selector(".marks-list li")
