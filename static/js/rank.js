@@ -3,7 +3,7 @@
  * dragged or moved with the arrow keys. The fields are the truth; the board shows them.
  */
 
-const { say } = globalThis.Tiebreak;
+const { isShortcut, keyNames, say } = globalThis.Tiebreak;
 const board = () => document.getElementById("board");
 const fields = () => [...document.querySelectorAll("#question input[data-place]")];
 const field = (letter) => fields().find((one) => one.dataset.place === letter);
@@ -16,7 +16,24 @@ function zone(place) {
   name.className = "zone-name";
   name.textContent = place || board().dataset.tray;
   made.append(name);
+  const key = board().dataset.keys.split(" ")[Number(place)]; // the tray's is the first
+  if (key) made.dataset.placeKey = key;
+  if (key && key !== place) made.append(label(key));
   return made;
+}
+
+function label(key) {
+  const made = document.createElement("kbd");
+  made.setAttribute("aria-hidden", "true");
+  made.textContent = key.toUpperCase();
+  return made;
+}
+
+/** The place that a key stands for: "" is the tray, undefined is none. */
+function placeOf(event) {
+  const wanted = keyNames(event);
+  const zones = [...(board()?.querySelectorAll("[data-place-key]") ?? [])];
+  return zones.find((one) => wanted.includes(one.dataset.placeKey))?.dataset.zone;
 }
 
 function chip(letter) {
@@ -59,7 +76,7 @@ function put(letter, place) {
   say(said(letter, place));
 }
 
-/** Whether digits can only mean places: no other part of the question wants them. */
+/** Whether these keys can only mean places: no other part of the question wants them. */
 const alone = () => !document.querySelector('#question [data-group]:not([data-group^="rank-"])');
 
 /** Move a letter by places; before the first place and after the last there is the tray. */
@@ -81,25 +98,27 @@ document.addEventListener("htmx:afterSwap", (event) => {
 document.addEventListener(
   "keydown",
   (event) => {
-    if (event.ctrlKey || event.metaKey || event.altKey) return;
-    const letter = event.target.dataset?.letter;
+    if (!board() || board().closest("form").inert || event.isComposing || isShortcut(event)) return;
+    const letter = event.target.matches?.("button.letter") ? event.target.dataset.letter : "";
     const typed = event.target.dataset?.place;
+    const place = placeOf(event);
     const free = !letter && !event.target.closest?.("input:not([type=radio], [type=checkbox]), textarea, dialog");
     if (typed && ["ArrowUp", "ArrowDown"].includes(event.key)) {
       move(typed, event.key === "ArrowUp" ? -1 : 1); // up is better; a number field would count up
+    } else if (typed && place !== undefined && !/^[0-9]$/.test(event.key)) {
+      put(typed, place); // digits the field takes itself
     } else if (letter) {
       const mirrored = document.documentElement.dir === "rtl" ? -1 : 1;
       const by = { ArrowLeft: -mirrored, ArrowRight: mirrored, ArrowUp: -1, ArrowDown: 1 }[event.key];
-      const most = Number(board().dataset.most);
       if (by) move(letter, by);
       else if (event.key === "Home") put(letter, "1");
-      else if (event.key === "End" || event.key === "Backspace" || event.key === "0") put(letter, "");
-      else if (/^[1-9]$/.test(event.key) && Number(event.key) <= most) put(letter, event.key);
+      else if (event.key === "End" || event.key === "Backspace") put(letter, "");
+      else if (place !== undefined) put(letter, place);
       else return;
-    } else if (free && board() && /^[1-9]$/.test(event.key) && alone()) {
+    } else if (free && place && !event.repeat && alone()) {
       const next = fields().find((one) => one.value === "");
-      if (!next || Number(event.key) > Number(board().dataset.most)) return;
-      put(next.dataset.place, event.key); // "2 1 3": places of A, B and C
+      if (!next) return;
+      put(next.dataset.place, place); // "2 1 3": places of A, B and C
     } else return;
     event.preventDefault();
     event.stopPropagation();

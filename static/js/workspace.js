@@ -23,13 +23,21 @@ function names(event) {
   return isTaken(said) ? [said] : [said, place];
 }
 
-/** Whether the page has a button or a field for exactly this key. */
+/** Whether the page has a button, a field or a place for exactly this key. */
 function isTaken(key) {
   const { nextKey, backKey } = byId("question")?.dataset ?? {};
-  const marked = [...document.querySelectorAll("[data-key], [data-focus-key]")];
+  const marked = [...document.querySelectorAll("[data-key], [data-focus-key], [data-place-key]")];
   return [nextKey, backKey].includes(key) ||
-    marked.some(({ dataset }) => [...(dataset.key ?? "").split(" "), dataset.focusKey].includes(key));
+    marked.some(({ dataset }) =>
+      [...(dataset.key ?? "").split(" "), dataset.focusKey, dataset.placeKey].includes(key),
+    );
 }
+
+/** A key for the browser. AltGr is how some keyboards say @ or €. */
+const isShortcut = (event) =>
+  !event.getModifierState("AltGraph") && (event.ctrlKey || event.metaKey || event.altKey);
+
+globalThis.Tiebreak = { ...globalThis.Tiebreak, isShortcut, keyNames: names };
 
 /** What a key presses: of choices that share it, the one in the group that is being answered. */
 function buttonFor(event, root) {
@@ -87,8 +95,7 @@ document.addEventListener("focusin", (event) => {
 
 document.addEventListener("keydown", (event) => {
   if (event.defaultPrevented || event.isComposing) return;
-  const other = event.getModifierState("AltGraph"); // AltGr is how some keyboards say @ or €
-  if (!other && (event.ctrlKey || event.metaKey || event.altKey)) return;
+  if (isShortcut(event)) return;
   const typing = event.target.closest?.(TYPING);
   if (event.key === "Escape" && typing?.closest("#question")) {
     typing.blur();
