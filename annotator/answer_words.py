@@ -12,6 +12,9 @@ from typing import Any, Final
 
 from django.utils.translation import gettext as _
 
+from annotator.forms.edit import REASONS
+from annotator.forms.rate import ASPECTS
+
 LETTERS: Final = "ABCDEFGHIJ"
 FIRST_LINE = 140  # characters
 # By how many strengths the row had: what each is called.
@@ -30,6 +33,7 @@ class Told:
         forms: What was asked, in order: the form and those that followed it.
         order: Response ids as shown, A first.
         outcome, tiers, acceptable, strength, rationale, details: As in `Annotation`.
+        options: By form, those in which the question differed from the defaults.
     """
 
     forms: Sequence[str]
@@ -40,6 +44,11 @@ class Told:
     strength: int | None = None
     rationale: str = ""
     details: Mapping[str, Any] = field(default_factory=dict)
+    options: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+
+    def chose(self, form: str, option: str) -> bool:
+        """Whether the campaign has words of its own there, which nobody translates."""
+        return option in self.options.get(form, {})
 
     def name(self, response: int) -> str:
         """The letter of a response; of one that an edit made, the letter it was made from."""
@@ -136,8 +145,10 @@ def _best_worst(told: Told) -> list[str]:
 
 def _rate(told: Told) -> list[str]:
     part = told.details.get("rate", {})
+    own = {} if told.chose("rate", "aspects") else ASPECTS
     found = [
-        f"{aspect}: {_marks(told, marks)}" for aspect, marks in part.get("ratings", {}).items()
+        f"{own.get(aspect, aspect)}: {_marks(told, marks)}"
+        for aspect, marks in part.get("ratings", {}).items()
     ]
     for thumb, said in (("up", _("%(letters)s good")), ("down", _("%(letters)s bad"))):
         these = [int(pk) for pk, given in part.get("thumbs", {}).items() if given == thumb]
@@ -174,7 +185,8 @@ def _edit(told: Told) -> list[str]:
         "other": _("the other one is still better"),
     }
     said = _("Edited %(letter)s") % {"letter": told.name(part["of"])}
-    reasons = ", ".join(part.get("reasons") or [])
+    own = {} if told.chose("edit", "reasons") else REASONS
+    reasons = ", ".join(str(own.get(reason, reason)) for reason in part.get("reasons") or [])
     found = [f"{said} ({reasons})" if reasons else said]
     return [*found, now[part["now"]]] if part.get("now") in now else found
 

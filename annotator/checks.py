@@ -151,6 +151,7 @@ def feedback(*, assignment_id: UUID, user: User) -> Feedback | None:
         strength=said.strength,
         rationale=said.rationale,
         details=said.details,
+        options=found.query.parts.get("options", {}),
     )
     return Feedback(
         assignment=found,

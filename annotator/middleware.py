@@ -1,21 +1,42 @@
-"""The one place where our errors become HTTP."""
+"""Where our errors become HTTP, and in which language a page is."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 
+from django.conf import settings
 from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.middleware.locale import LocaleMiddleware
 from django.shortcuts import render
+from django.utils import translation
+from django.utils.functional import Promise
+from django.utils.translation import gettext_lazy
 
 from annotator.errors import Conflict, InvalidInput, Missing, NotQualified, TiebreakError
 
-STATUS: list[tuple[type[TiebreakError], int, str]] = [
-    (Missing, 404, "Not found"),
-    (NotQualified, 403, "You cannot go on here"),
-    (Conflict, 409, "That has changed meanwhile"),
-    (InvalidInput, 422, "That cannot be used"),
-    (TiebreakError, 400, "That did not work"),
+STATUS: list[tuple[type[TiebreakError], int, str | Promise]] = [
+    (Missing, 404, gettext_lazy("Not found")),
+    (NotQualified, 403, gettext_lazy("You cannot go on here")),
+    (Conflict, 409, gettext_lazy("That has changed meanwhile")),
+    (InvalidInput, 422, gettext_lazy("That cannot be used")),
+    (TiebreakError, 400, gettext_lazy("That did not work")),
 ]
+
+# The admin, the figures of a campaign and REST are for researchers and scripts: in English.
+ENGLISH = re.compile(r"/(admin|api|c/[^/]+/(progress|exports))/")
+
+
+class Language(LocaleMiddleware):
+    """The language that somebody chose on a page, or else the one that their browser asks for."""
+
+    def process_request(self, request: HttpRequest) -> None:
+        """Begin a request in its language."""
+        if not ENGLISH.match(request.path_info):
+            super().process_request(request)
+            return
+        translation.activate(settings.LANGUAGE_CODE)
+        request.LANGUAGE_CODE = settings.LANGUAGE_CODE  # type: ignore[attr-defined]
 
 
 class ErrorsToHttp:

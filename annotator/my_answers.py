@@ -13,6 +13,7 @@ from django.db.models import Avg, Count, F, Prefetch, Q, QuerySet, Sum, TextFiel
 from django.db.models.fields.json import KeyTextTransform, KeyTransform
 from django.db.models.functions import Coalesce, Left
 from django.db.models.lookups import Transform
+from django.utils.translation import gettext as _
 
 from annotator import selectors
 from annotator.answer_words import Told, first_line, in_words
@@ -134,7 +135,8 @@ def _older(before: str) -> Q:
     """What comes after the place that a page ended at."""
     found = CURSOR.fullmatch(before)
     if found is None:
-        raise InvalidInput(f"before: expected where a page ended, got {before!r:.80}")
+        said = _("before: expected where a page ended, got “%(before)s”")
+        raise InvalidInput(said % {"before": before[:80]})
     since, pk = found[1], found[2]
     if since == "open":
         return Q(closed_at__isnull=False) | Q(pk__lt=pk)
@@ -183,6 +185,7 @@ def told(said: Annotation, form: str, parts: dict[str, Any]) -> Told:
         strength=said.strength,
         rationale=said.rationale,
         details=said.details,
+        options=parts.get("options", {}),
     )
 
 

@@ -29,6 +29,7 @@ from django.db.models import (
 )
 from django.db.models.functions import Coalesce, JSONObject
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from annotator.errors import Missing
 from annotator.forms import Shown, Step, sequence
@@ -258,7 +259,7 @@ def campaign_to_answer(*, slug: str, user: User) -> Campaign:
         .first()
     )
     if found is None:
-        raise Missing(f"no campaign {slug!r} that you can answer in")
+        raise Missing(_("no campaign “%(slug)s” that you can answer in") % {"slug": slug})
     return found
 
 

@@ -2,6 +2,7 @@
 
 from django.contrib.auth import views as auth_views
 from django.urls import path
+from django.views.i18n import set_language
 
 from annotator.views import annotate, campaigns, mine, onboarding, session
 
@@ -24,3 +25,4 @@ urlpatterns = [
     path("a/<uuid:assignment_id>/change/", mine.change, name="change"),
     path("keys/", mine.key_page, name="keys"),
 ]
+    path("language/", set_language, name="set_language"),

@@ -29,7 +29,8 @@ class AcceptInput(PartInput):
                 choices=YES_NO,
                 error_messages={
                     "required": _("%(letter)s: is it good enough?") % {"letter": letter},
-                    "invalid_choice": f"{letter}: " + _("expected yes or no, got “%(value)s”."),
+                    "invalid_choice": _("%(letter)s: expected yes or no, got “%(value)s”.")
+                    % {"letter": letter, "value": "%(value)s"},
                 },
             )
 

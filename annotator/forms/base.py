@@ -209,6 +209,21 @@ class WordsField(forms.CharField):
         """None but those above."""
 
 
+def not_one_of(letters: str) -> str:
+    """A complaint that Django fills with what was sent."""
+    said = _("“%(value)s” is not one of %(letters)s.")
+    return said % {"value": "%(value)s", "letters": ", ".join(letters)}
+
+
+def shown_words(words: Sequence[str], ours: Mapping[str, Words]) -> list[str]:
+    """Words of a campaign's option as a page shows them.
+
+    Ours, which it left as they were, are translated; a list of its own is in its own language.
+    What is stored stays the same.
+    """
+    return [str(ours[word]) for word in words] if list(words) == list(ours) else list(words)
+
+
 def position(letter: str, shown: Shown) -> int:
     """Response id behind a letter."""
     return shown.order[shown.letters.index(letter)]

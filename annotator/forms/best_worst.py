@@ -9,7 +9,7 @@ from django import forms
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy as later
 
-from .base import Options, Part, PartInput, Said, Shown, position
+from .base import Options, Part, PartInput, Said, Shown, not_one_of, position
 
 
 class BestWorstInput(PartInput):
@@ -26,8 +26,7 @@ class BestWorstInput(PartInput):
                 choices=choices,
                 error_messages={
                     "required": wanted,
-                    "invalid_choice": _("“%(value)s” is not one of ")
-                    + f"{', '.join(shown.letters)}.",
+                    "invalid_choice": not_one_of(shown.letters),
                 },
             )
 

@@ -114,7 +114,8 @@ class CompareInput(PartInput):
             choices=values,
             error_messages={
                 "required": _("Choose one of the buttons first."),
-                "invalid_choice": _("“%(value)s” is not one of the answers: ") + self.known + ".",
+                "invalid_choice": _("“%(value)s” is not one of the answers: %(known)s.")
+                % {"value": "%(value)s", "known": self.known},
             },
         )
         for number, aspect in enumerate(options["aspects"]):

@@ -20,10 +20,20 @@ from .base import (
     Shown,
     Tiers,
     WordsField,
+    not_one_of,
     position,
+    shown_words,
 )
 
-REASONS = ["incorrect", "incomplete", "unclear", "too long", "tone", "format", "unsafe"]
+REASONS = {
+    "incorrect": later("incorrect"),
+    "incomplete": later("incomplete"),
+    "unclear": later("unclear"),
+    "too long": later("too long"),
+    "tone": later("tone"),
+    "format": later("format"),
+    "unsafe": later("unsafe"),
+}
 NOW = [
     ("edit", later("The edited one is better")),
     ("same", later("They are equally good now")),
@@ -35,7 +45,9 @@ class EditOptions(forms.Form):
     """What a campaign can choose."""
 
     reasons = WordsField(
-        initial=REASONS, required=False, help_text="Why something was edited: chips to choose from."
+        initial=list(REASONS),
+        required=False,
+        help_text="Why something was edited: chips to choose from.",
     )
     unchanged = forms.BooleanField(
         initial=True,
@@ -58,7 +70,7 @@ class EditInput(PartInput):
             required=len(shown.order) > 1,
             error_messages={
                 "required": _("Choose the response to edit."),
-                "invalid_choice": _("“%(value)s” is not one of ") + f"{', '.join(shown.letters)}.",
+                "invalid_choice": not_one_of(shown.letters),
             },
         )
         self.fields["edit_reasons"] = forms.MultipleChoiceField(
@@ -178,7 +190,12 @@ class Rewrite(Part):
             "several": several,
             "text": values.get("edit_text") or "",
             "originals": shown.texts,
-            "reasons": [{"value": reason, "on": reason in chosen} for reason in options["reasons"]],
+            "reasons": [
+                {"value": reason, "label": label, "on": reason in chosen}
+                for reason, label in zip(
+                    options["reasons"], shown_words(options["reasons"], REASONS), strict=True
+                )
+            ],
             "now": NOW if several else [],
             "now_value": values.get("edit_now"),
             "unchanged": options["unchanged"],

@@ -9,10 +9,17 @@ from django import forms
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy as later
 
-from .base import Options, Part, PartInput, Said, Shown, WordsField, tiers_by
+from .base import Options, Part, PartInput, Said, Shown, WordsField, shown_words, tiers_by
 
-LABELS = ["very poor", "poor", "fair", "good", "excellent"]
+LABELS = {
+    "very poor": later("very poor"),
+    "poor": later("poor"),
+    "fair": later("fair"),
+    "good": later("good"),
+    "excellent": later("excellent"),
+}
 OVERALL = "overall"
+ASPECTS = {OVERALL: later("overall")}
 THUMBS = [("up", later("Good")), ("down", later("Bad"))]
 
 
@@ -29,7 +36,7 @@ class RateOptions(forms.Form):
         initial=0, min_value=0, max_value=1, help_text="The lowest mark, 0 or 1."
     )
     labels = WordsField(
-        initial=LABELS,
+        initial=list(LABELS),
         most=11,
         help_text="A word for every mark, the lowest first: as many marks as words.",
     )
@@ -59,7 +66,8 @@ def thumb(letter: str) -> str:
 
 def marks(options: Options) -> list[tuple[str, str]]:
     """Values and words of the scale, the lowest first."""
-    return [(str(options["low"] + n), label) for n, label in enumerate(options["labels"])]
+    labels = shown_words(options["labels"], LABELS)
+    return [(str(options["low"] + n), label) for n, label in enumerate(labels)]
 
 
 class RateInput(PartInput):
@@ -69,15 +77,23 @@ class RateInput(PartInput):
         super().__init__(data)
         scale = marks(options)
         for letter in shown.letters:
-            for number, aspect in enumerate(options["aspects"]):
+            for number, aspect in enumerate(shown_words(options["aspects"], ASPECTS)):
                 self.fields[field(letter, number)] = forms.ChoiceField(
                     choices=scale,
                     error_messages={
                         "required": _("%(letter)s: a mark for “%(aspect)s” is missing.")
                         % {"letter": letter, "aspect": aspect},
-                        "invalid_choice": f"{letter}, {aspect}: "
-                        + _("“%(value)s” is not on the scale; expected ")
-                        + f"{scale[0][0]} to {scale[-1][0]}.",
+                        "invalid_choice": _(
+                            "%(letter)s, %(aspect)s: “%(value)s” is not on the scale; expected "
+                            "%(low)s to %(high)s."
+                        )
+                        % {
+                            "letter": letter,
+                            "aspect": aspect.replace("%", "%%"),
+                            "value": "%(value)s",
+                            "low": scale[0][0],
+                            "high": scale[-1][0],
+                        },
                     },
                 )
             if options["thumbs"]:
@@ -127,6 +143,7 @@ class Rate(Part):
         self, *, shown: Shown, options: Options, values: Mapping[str, Any]
     ) -> dict[str, Any]:
         """A row of marks for every response and aspect."""
+        aspects = shown_words(options["aspects"], ASPECTS)
         return {
             "marks": [(value, label, f"choice.{value}") for value, label in marks(options)],
             "rows": [
@@ -138,7 +155,7 @@ class Rate(Part):
                             "label": aspect,
                             "value": values.get(field(letter, number)),
                         }
-                        for number, aspect in enumerate(options["aspects"])
+                        for number, aspect in enumerate(aspects)
                     ],
                     "thumb": thumb(letter) if options["thumbs"] else "",
                     "thumb_value": values.get(thumb(letter)),

@@ -9,6 +9,7 @@ from typing import Any
 from django import forms
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy as later
+from django.utils.translation import ngettext
 
 from .base import Options, Part, PartInput, Said, Shown, WordsField
 
@@ -79,28 +80,32 @@ class RationaleInput(PartInput):
         except (ValueError, RecursionError):
             marks = None
         if not isinstance(marks, list) or len(marks) > MOST_MARKS:
-            raise forms.ValidationError(f"Expected a list of at most {MOST_MARKS} marks.")
+            said = _("Expected a list of at most %(most)s marks.") % {"most": MOST_MARKS}
+            raise forms.ValidationError(said)
         return [self._mark(mark) for mark in marks]
 
     def _mark(self, mark: Any) -> dict[str, Any]:
         if not isinstance(mark, dict):
-            raise forms.ValidationError("A mark is not {response, start, end, tag}.")
+            raise forms.ValidationError(_("A mark is not {response, start, end, tag}."))
         letter, tag = mark.get("response"), mark.get("tag") or ""
         start: Any = mark.get("start")
         end: Any = mark.get("end")
         if not isinstance(letter, str) or len(letter) != 1 or letter not in self.shown.letters:
-            said = f"A mark is in response {letter!r:.20}, which is not shown."
-            raise forms.ValidationError(said)
+            said = _("A mark is in response “%(letter)s”, which is not shown.")
+            raise forms.ValidationError(said % {"letter": str(letter)[:20]})
         at = self.shown.letters.index(letter)
         longest = len(self.shown.texts[at])
         whole = type(start) is int and type(end) is int
         if not whole or not 0 <= start < end <= longest:
-            raise forms.ValidationError(
-                f"A mark in {letter} runs from {start!r:.20} to {end!r:.20}; the response has "
-                f"{longest} characters."
+            said = _(
+                "A mark in %(letter)s runs from %(start)s to %(end)s; the response ends at "
+                "%(longest)s."
             )
+            named = {"letter": letter, "start": str(start)[:20], "end": str(end)[:20]}
+            raise forms.ValidationError(said % {**named, "longest": longest})
         if tag and tag not in self.choices["tags"]:
-            raise forms.ValidationError(f"“{tag!s:.40}” is not one of the tags.")
+            said = _("“%(value)s” is not one of the tags.")
+            raise forms.ValidationError(said % {"value": str(tag)[:40]})
         return {"response": self.shown.order[at], "start": start, "end": end, "tag": tag}
 
 
@@ -158,8 +163,11 @@ def needed(options: Options, *, lot: float, strength: int | None) -> bool:
 
 def _wanted(text: str, shortest: int, options: Options) -> str:
     if text:
-        said = _("The reason has %(n)s characters; it needs at least %(least)s.")
-        said %= {"n": len(text), "least": shortest}
+        said = ngettext(
+            "The reason has %(n)s character; it needs at least %(least)s.",
+            "The reason has %(n)s characters; it needs at least %(least)s.",
+            len(text),
+        ) % {"n": len(text), "least": shortest}
     else:
         said = _("Say in a few words why; this question needs a reason.")
     return f"{said} {_('A tag does as well.')}" if options["tags"] else str(said)

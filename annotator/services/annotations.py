@@ -9,6 +9,7 @@ from django.contrib.auth.models import User
 from django.db import transaction
 from django.db.models import F
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from annotator import selectors
 from annotator.errors import AssignmentClosed, Missing, NothingToUndo
@@ -33,7 +34,7 @@ def fetch_assignment(*, assignment_id: uuid.UUID, user: User, lock: bool = False
         rows = rows.select_for_update(of=("self", "slot"))
     found = rows.filter(pk=assignment_id).first()
     if found is None:
-        raise Missing("no such assignment of yours")
+        raise Missing(_("no such assignment of yours"))
     return found
 
 
@@ -115,7 +116,10 @@ def _replayed(assignment: Assignment, submission_key: uuid.UUID) -> Annotation:
     stored = Annotation.objects.filter(assignment=assignment, submission_key=submission_key).first()
     if stored is None:
         raise AssignmentClosed(
-            "this question was answered already, perhaps in another tab; your first answer stands"
+            _(
+                "this question was answered already, perhaps in another tab; "
+                "your first answer stands"
+            )
         )
     return stored
 
@@ -158,9 +162,11 @@ def undo_last(*, slug: str, user: User) -> Assignment:
     """
     annotator = lock_annotator(slug=slug, user=user)
     if annotator.campaign.state != Campaign.State.RUNNING:
+        paused = annotator.campaign.state == Campaign.State.PAUSED
         raise NothingToUndo(
-            f"the campaign is {annotator.campaign.state}: an answer taken back now could not be "
-            "given again"
+            _("the campaign is paused: an answer taken back now could not be given again")
+            if paused
+            else _("the campaign is finished: an answer taken back now could not be given again")
         )
     last = (
         Assignment.objects.select_for_update(of=("self", "slot"))
@@ -171,7 +177,7 @@ def undo_last(*, slug: str, user: User) -> Assignment:
         .first()
     )
     if last is None or last.state == Assignment.State.OPEN:
-        raise NothingToUndo("there is no answer of yours to take back")
+        raise NothingToUndo(_("there is no answer of yours to take back"))
     said = Annotation.objects.get(assignment=last, superseded_by__isnull=True)
     until = lease_end(last.annotator.campaign, timezone.now())
     _check_slot(last, said)
@@ -203,7 +209,7 @@ def _check_slot(assignment: Assignment, said: Annotation) -> None:
     """The slot goes back to the person if their answer filled it, or if nobody took it since."""
     slot = assignment.slot
     if slot.annotation_id != said.pk and slot.state != Slot.State.OPEN:
-        raise NothingToUndo("somebody else has this question by now; your answer stands")
+        raise NothingToUndo(_("somebody else has this question by now; your answer stands"))
 
 
 def _lift_flag(said: Annotation) -> None:

@@ -12,6 +12,7 @@ from django.contrib.auth.models import User
 from django.db import connection, transaction
 from django.db.models import Q
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from annotator import selectors
 from annotator.errors import Missing, NotQualified
@@ -75,7 +76,7 @@ def lock_annotator(*, slug: str, user: User) -> Annotator:
         .first()
     )
     if found is None:
-        raise Missing(f"no campaign {slug!r} that you can answer in")
+        raise Missing(_("no campaign “%(slug)s” that you can answer in") % {"slug": slug})
     return found
 
 
@@ -120,8 +121,10 @@ def refuse_unqualified(annotator: Annotator) -> None:
     """
     if annotator.disqualified_at is not None and annotator.campaign.qualification_pass > 0:
         raise NotQualified(
-            "this campaign asks for a test before its questions, and too few of your answers to it "
-            "were as expected; the researchers of the campaign can let you go on"
+            _(
+                "this campaign asks for a test before its questions, and too few of your answers "
+                "to it were as expected; the researchers of the campaign can let you go on"
+            )
         )
 
 
@@ -225,7 +228,7 @@ def save_draft(*, assignment_id: uuid.UUID, user: User, draft: Mapping[str, Any]
         .first()
     )
     if assignment is None:
-        raise Missing("no such assignment of yours")
+        raise Missing(_("no such assignment of yours"))
     if not Assignment.objects.filter(pk=assignment.pk).open().update(draft=drafted(draft)):
         return False
     renew_lease(assignment=assignment)

@@ -63,7 +63,7 @@ def _standing(*, assignment_id: uuid.UUID, user: User, lock: bool) -> Standing:
     assignment = fetch_assignment(assignment_id=assignment_id, user=user, lock=lock)
     query, campaign = assignment.query, assignment.annotator.campaign
     if query.arm in TESTS:
-        raise Missing("no such answer of yours")
+        raise Missing(_("no such answer of yours"))
     refuse_unqualified(assignment.annotator)
     if assignment.state != Assignment.State.ANSWERED:
         raise WrongState(_("there is no answer of yours to change: it was skipped or taken back"))

@@ -7,6 +7,8 @@ from typing import Any
 
 from django import template
 from django.utils.safestring import SafeString
+from django.utils.text import capfirst
+from django.utils.translation import gettext_lazy as later
 
 from annotator import content, unseen
 from annotator.forms.base import LETTERS
@@ -16,6 +18,18 @@ register = template.Library()
 
 NARROW_SPACE = "\u202f"
 OPEN_FIRST = ["running", "paused", "draft", "finished"]
+STATES = {
+    "draft": later("draft"),
+    "running": later("running"),
+    "paused": later("paused"),
+    "finished": later("finished"),
+}
+ROLES = {
+    "user": later("User"),
+    "assistant": later("Assistant"),
+    "system": later("System"),
+    "tool": later("Tool"),
+}
 
 
 @register.simple_tag(takes_context=True)
@@ -41,9 +55,15 @@ def turns(prompt: str | list[dict[str, str]]) -> list[dict[str, str]]:
 
 
 @register.filter
-def plain_words(text: str) -> str:
-    """A name from a file, without characters that would reorder what stands beside it."""
-    return unseen.dropped(text)
+def role_word(role: str) -> str:
+    """Who speaks in a chat turn. Names from a file may have characters that reorder a line."""
+    return str(ROLES.get(role) or capfirst(unseen.dropped(role)))
+
+
+@register.filter
+def state_word(state: str) -> str:
+    """The state of a campaign."""
+    return str(STATES[state])
 
 
 @register.filter

@@ -10,6 +10,7 @@ from uuid import UUID
 
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import redirect, render
+from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from annotator import dispatch, keys, selectors
@@ -101,7 +102,8 @@ def _version(request: HttpRequest, campaign: Any) -> int:
     """The version that was on the page, which may be older than the newest."""
     sent = request.POST.get("version", "")
     if not re.fullmatch(r"[0-9]{1,9}", sent) or int(sent) > campaign.guidelines_version:
-        raise InvalidInput(f"version: expected a guidelines version, got {sent!r:.40}")
+        said = _("version: expected a guidelines version, got “%(sent)s”")
+        raise InvalidInput(said % {"sent": sent[:40]})
     return int(sent)
 
 
@@ -112,9 +114,8 @@ def answer(request: HttpRequest, assignment_id: UUID) -> HttpResponse:
     try:
         key = UUID(request.POST.get("submission_key", ""))
     except ValueError as error:
-        raise InvalidInput(
-            "the answer came without the submission_key of its page; reload the page and try again"
-        ) from error
+        said = _("the answer came without the submission_key of its page; reload it and try again")
+        raise InvalidInput(said) from error
     try:
         said = record_annotation(
             assignment_id=assignment_id,
@@ -162,7 +163,8 @@ def ahead(request: HttpRequest, slug: str) -> HttpResponse:
     try:
         after = UUID(request.POST.get("after", ""))
     except ValueError as error:
-        raise InvalidInput("after: expected the id of the assignment on the page") from error
+        said = _("after: expected the id of the assignment on the page")
+        raise InvalidInput(said) from error
     annotator, assignment = next_assignment(slug=slug, user=request.user, after=after)
     if assignment is None or assignment.pk == after:
         return HttpResponse(status=204)
