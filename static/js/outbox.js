@@ -65,7 +65,8 @@ function lock(locked) {
 /** Lease the next question and keep its page; nothing is shown. */
 async function fetchAhead() {
   const current = form()?.dataset.answer;
-  if (!current || !workspace().dataset.ahead || ahead || !navigator.onLine || document.hidden) return;
+  // While an answer is on its way its question is still open, and would be leased once more.
+  if (!current || first() || !workspace().dataset.ahead || ahead || !navigator.onLine || document.hidden) return;
   ahead = { id: "", html: "" }; // under way
   const found = await post(workspace().dataset.ahead, [["after", current]]);
   ahead = null;

@@ -81,6 +81,28 @@ def test_a_server_that_is_away_gets_the_answer_later_and_once(desk: Any) -> None
     assert said[second].tiers[0] == [said[second].display_order[0]]
 
 
+def test_a_question_whose_answer_is_on_its_way_is_not_leased_as_the_next(desk: Any) -> None:
+    held: list[Any] = []
+    first = question(desk)
+    desk.wait_for_function(
+        "() => performance.getEntriesByName(location.origin + '/c/sky/ahead/').length"
+    )
+    desk.wait_for_timeout(300)
+    desk.route("**/answer/", lambda route: held.append(route))  # slower than the request for the next question
+    desk.keyboard.press("7")
+    desk.wait_for_timeout(600)
+    second = question(desk)
+    assert second != first
+    held.pop().continue_()
+    desk.wait_for_function("() => document.body.dataset.unsent === '0'")
+    desk.wait_for_timeout(600)
+    desk.keyboard.press("1")
+    desk.wait_for_timeout(300)
+    assert question(desk) not in (first, second)
+    held.pop().continue_()
+    arrived(desk)
+
+
 def test_an_answer_survives_a_browser_that_is_closed_before_it_was_sent(desk: Any) -> None:
     first = question(desk)
     desk.context.set_offline(True)
