@@ -7,10 +7,16 @@ from typing import Any
 
 Report = Mapping[str, Any]
 
-FELL_BACK = (
-    "This encoder has not been able to learn enough here to choose by, so questions are drawn at "
-    "random, one a prompt, until it can; choose a stronger encoder or collect more answers."
-)
+FELL_BACK = {
+    "encoder": (
+        "This encoder has not been able to learn enough here to choose by, so questions are drawn "
+        "at random, one a prompt, until it can; choose a stronger encoder or collect more answers."
+    ),
+    "payoff": (
+        "Choosing has not been shown to save answers here, so questions are drawn at random, one a "
+        "prompt; it is tried again on the campaign's own answers when they have doubled."
+    ),
+}
 
 
 def some(number: int, one: str, many: str = "") -> str:
@@ -56,7 +62,9 @@ def _noted(policy: Report, key: str) -> Any:
 
 def _fell_back(policy: Report) -> str:
     wanted = policy.get("instead_of")
-    return f"{FELL_BACK} (The campaign asks for {wanted}.)" if wanted else ""
+    if not wanted:
+        return ""
+    return f"{FELL_BACK[policy.get('because', 'encoder')]} (The campaign asks for {wanted}.)"
 
 
 def _at_random(policy: Report) -> str:

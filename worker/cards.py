@@ -1,6 +1,7 @@
 """Measuring what a campaign's encoder can learn from the answers that are there.
 
-With the head that the campaign uses: tested on prompts that it has not seen, or, where responses
+And, where there is something to learn, whether choosing has paid so far. With the head that the
+campaign uses: tested on prompts that it has not seen, or, where responses
 recur and have effects of their own, on pairs that it has not seen.
 """
 
@@ -15,7 +16,7 @@ from annotator.services.cards import record_card
 from learning import heads
 from learning.card import encoder_card
 from learning.data import Comparisons
-from worker import fitting, space, store
+from worker import fitting, payoffs, space, store
 from worker.jobs import RunningJob
 from worker.store import Ints, Labels
 
@@ -46,12 +47,24 @@ def run(job: RunningJob) -> None:
             head=heads.get(name),
         )
     tested = "pair" if name in KNOWS_RESPONSES else "prompt"
+    figures = {**card.to_json(), "head": name, "tested": tested}
+    blind = labels.blind[training]
+    if card.learnable and blind.any():
+        figures["payoff"] = payoffs.measure(
+            job,
+            campaign,
+            found,
+            comparisons.subset(blind),
+            prompt=labels.prompt[training][blind],
+            group=units[blind],
+            head=name,
+        )
     with job.fence():
         record_card(
             campaign=campaign,
             encoder_key=found.encoder_key,
             labels=len(comparisons),
-            figures={**card.to_json(), "head": name, "tested": tested},
+            figures=figures,
         )
 
 

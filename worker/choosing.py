@@ -30,20 +30,29 @@ class Policy:
     Attributes:
         name: Of the function.
         config: Options that differ from their defaults.
-        card: The card that made the campaign fall back, if one did.
+        because: What made the campaign fall back, if anything did: its ``encoder`` cannot learn
+            here, or the ``payoff`` of choosing has not been shown.
+        finding: What the newest card says about that.
     """
 
     name: str
     config: Mapping[str, Any] = field(default_factory=dict)
-    card: EncoderCard | None = None
+    because: str = ""
+    finding: str = ""
 
     @classmethod
     def of(cls, campaign: Campaign, encoder_key: str) -> Policy:
-        """What the campaign asks for, unless its newest card says that nothing can be learnt."""
+        """What the campaign asks for, unless its newest card speaks against it."""
+        asked = cls(campaign.acquisition, campaign.acquisition_config)
         card = newest_card(campaign, encoder_key)
-        if campaign.fall_back and card is not None and card.learnable is False:
-            return cls(FALLBACK, card=card)
-        return cls(campaign.acquisition, campaign.acquisition_config)
+        if card is None or not campaign.fall_back:
+            return asked
+        if card.learnable is False:
+            return cls(FALLBACK, because="encoder", finding=card.sentence)
+        payoff = card.payoff(campaign.acquisition, campaign.acquisition_config)
+        if payoff is not None and payoff["pays"] is False:
+            return cls(FALLBACK, because="payoff", finding=payoff["sentence"])
+        return asked
 
 
 @dataclass(frozen=True)
@@ -215,8 +224,12 @@ def report(
     }
     if "passes" in info:
         told["passes"] = info["passes"]
-    if policy.card is not None:
-        told |= {"instead_of": campaign.acquisition, "card": policy.card.sentence}
+    if policy.because:
+        told |= {
+            "instead_of": campaign.acquisition,
+            "because": policy.because,
+            "card": policy.finding,
+        }
     if paying is not None:
         told["answering"] = paying.to_json()
     return told

@@ -50,6 +50,11 @@ class Space:
         return len(self.phi) > len(self.index.ids)
 
     @property
+    def width(self) -> int:
+        """Dimensions of `phi` without the line's column."""
+        return self.phi.shape[1] - self.has_line
+
+    @property
     def surface(self) -> NDArray[np.float32]:
         """Surface features of all rows of `phi`; the line is the average response."""
         known = self.index.surface

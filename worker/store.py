@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from annotator.models import Annotation, Campaign, Response, Slot
 from learning.data import Comparisons
+from learning.sets import BLIND
 from worker.derive import LINE, derive
 from worker.textindex import TextIndex
 
@@ -28,6 +29,8 @@ class Labels:
         prompt: Prompt id, shape ``(n,)``.
         holdout: Never train on these, shape ``(n,)``.
         control: From the random arm or from imported history, shape ``(n,)``.
+        blind: Drawn without looking at the model: these, and what the policy's share drew while
+            it was drawn at random, shape ``(n,)``.
         line: Between a response and the line of good enough, whose row is ``len(index.ids)``,
             shape ``(n,)``.
     """
@@ -36,6 +39,7 @@ class Labels:
     prompt: Ints
     holdout: Bools
     control: Bools
+    blind: Bools
     line: Bools
 
 
@@ -74,15 +78,16 @@ def labels(campaign: Campaign, index: TextIndex) -> Labels:
     `neither` says that all are below the line, not which is better. A strength is about the
     responses that were shown, not about what an edit made of them, nor about the line.
     """
-    rows: list[tuple[int, int, int, float, int, int, bool, bool]] = []
+    rows: list[tuple[int, int, int, float, int, int, bool, bool, bool]] = []
     fields = (
         *("tiers", "acceptable", "outcome", "strength", "details__uncompared"),
         *("via", "extra__ranking", "extra__choice"),
         *("query__prompt_id", "query__prompt__is_holdout", "query__arm"),
+        "query__acquisition",
     )
     for said in _said(campaign).order_by("pk").values_list(*fields).iterator(chunk_size=10_000):
         tiers, acceptable, outcome, strength, uncompared, via, ranking, choice = said[:8]
-        prompt, holdout, arm = said[8:]
+        prompt, holdout, arm, method = said[8:]
         picked = via == Annotation.Via.IMPORT and not ranking and choice is not None
         found = derive(
             tiers,
@@ -92,13 +97,14 @@ def labels(campaign: Campaign, index: TextIndex) -> Labels:
             uncompared=bool(uncompared) or (picked and sum(map(len, tiers or [])) > 2),
         )
         control = arm in ("random", "imported")
-        rows += [(*one, strength or 0, prompt, holdout, control) for one in found]
+        blind = control or method in BLIND
+        rows += [(*one, strength or 0, prompt, holdout, control, blind) for one in found]
     made = Response.objects.filter(prompt__campaign=campaign, parent__isnull=False)
     return _as_labels(rows, index, np.fromiter(made.values_list("pk", flat=True), np.int64))
 
 
 def _as_labels(rows: list[Any], index: TextIndex, edits: Ints) -> Labels:
-    table = np.array(rows, np.float64).reshape(-1, 8)
+    table = np.array(rows, np.float64).reshape(-1, 9)
     ids = table[:, :2].astype(np.int64)
     places = np.where(ids == LINE, len(index.ids), index.rows(ids.ravel()).reshape(-1, 2))
     # What is not in the index was not embedded; an item may repeat a response.
@@ -119,5 +125,6 @@ def _as_labels(rows: list[Any], index: TextIndex, edits: Ints) -> Labels:
         prompt=table[:, 5].astype(np.int64),
         holdout=table[:, 6].astype(bool),
         control=table[:, 7].astype(bool),
+        blind=table[:, 8].astype(bool),
         line=line,
     )

@@ -14,7 +14,7 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name='campaign',
             name='fall_back',
-            field=models.BooleanField(default=True, help_text='Draw questions at random, one a prompt, for as long as the encoder card says that this encoder has learnt nothing here.', verbose_name='fall back to random'),
+            field=models.BooleanField(default=True, help_text='Draw questions at random, one a prompt, for as long as the encoder card says that this encoder has learnt nothing here, or that choosing was tried and did not pay.', verbose_name='fall back to random'),
         ),
         migrations.AddField(
             model_name='campaign',

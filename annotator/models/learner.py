@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.db import models
 
 from .campaign import Campaign
@@ -41,8 +43,9 @@ class ModelVersion(models.Model):
 class EncoderCard(models.Model):
     """What an encoder can learn here, measured by cross-validation on the training labels.
 
-    `figures` is what `learning.card` says; its sentence is for people, and `learnable` decides
-    whether the policy falls back to random.
+    `figures` is what `learning.card` says, and under `payoff` what `learning.replay.payoff` says of
+    the function that was in force. Sentences are for people; `learnable` and `pays` decide whether
+    the policy falls back to random.
     """
 
     campaign = models.ForeignKey(Campaign, on_delete=models.CASCADE, related_name="encoder_cards")
@@ -67,3 +70,10 @@ class EncoderCard(models.Model):
     def learnable(self) -> bool | None:
         """Whether there is something to learn with it; None while there is too little to tell."""
         return bool(self.figures.get("learnable")) if self.figures.get("enough") else None
+
+    def payoff(self, acquisition: str, config: dict[str, Any]) -> dict[str, Any] | None:
+        """What choosing by a function with these options was found to be worth, if it was tried."""
+        found: dict[str, Any] | None = self.figures.get("payoff")
+        if found is None or (found["acquisition"], found["config"]) != (acquisition, config):
+            return None
+        return found

@@ -16,11 +16,22 @@ def request_card(*, campaign: Campaign) -> Job | None:
 
 
 def request_card_if_due(*, campaign: Campaign, encoder_key: str, labels: int) -> Job | None:
-    """Ask for a card when the training comparisons have doubled since this encoder's last one."""
+    """Ask for a card when it would say something new.
+
+    That is when the training comparisons have doubled since this encoder's last one, or when the
+    last one tried another function, or other options, than are in force now.
+    """
     newest = campaign.encoder_cards.filter(encoder_key=encoder_key).first()
-    if labels < max(FEWEST, 2 * newest.labels if newest is not None else 0):
+    if labels < FEWEST:
+        return None
+    if newest is not None and labels < 2 * newest.labels and not _tried_another(newest, campaign):
         return None
     return request_card(campaign=campaign)
+
+
+def _tried_another(card: EncoderCard, campaign: Campaign) -> bool:
+    asked = campaign.acquisition, campaign.acquisition_config
+    return bool(card.figures.get("payoff")) and card.payoff(*asked) is None
 
 
 def record_card(

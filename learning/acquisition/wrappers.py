@@ -97,11 +97,13 @@ class Recipe:
         """Return every option that was used, defaults included."""
         return {**(asdict(self.common) if self.method.wrapped else {}), **asdict(self.own)}
 
+    def patience(self, belief: Belief) -> int:
+        """Return how many comparisons a belief of this width must have seen; 0 for none."""
+        return self.method.patience(self.own, belief) if self.method.needs_model else 0
+
     def waits(self, belief: Belief) -> str | None:
         """Return why the function cannot choose yet, in words; ``None`` when it can."""
-        if not self.method.needs_model:
-            return None
-        wanted = self.method.patience(self.own, belief)
+        wanted = self.patience(belief)
         if belief.n_comparisons < wanted:
             return (
                 f"{self.method.name} waits for {wanted} comparisons, the head has seen "

@@ -17,8 +17,11 @@ from learning.encoders import encoder_key
 from learning.errors import ConfigError
 from learning.replay.command import about, add_encoding, our_version, tell
 from learning.replay.corpus import read
+from learning.replay.loop import Arm, Plan
+from learning.replay.payoff import payoff
 from learning.replay.report import rounded
 from learning.replay.worlds import Encoding, build, embed, principal
+from learning.sets import BLIND
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -35,6 +38,11 @@ def add_arguments(parser: ArgumentParser) -> None:
         help="test on groups never seen, or on pairs of responses that may be known",
     )
     parser.add_argument("--seed", type=int, default=0, help="of folds, subsets and bootstrap")
+    parser.add_argument(
+        "--payoff",
+        metavar="NAME",
+        help="try by replay whether choosing by this function has paid on these answers",
+    )
     add_encoding(parser)
 
 
@@ -42,10 +50,13 @@ def run(options: Namespace) -> int:
     """Make the card, write it and print its sentence."""
     if not options.out.parent.is_dir():
         raise ConfigError(f"there is no folder {options.out.parent} to write to")
+    arm = Arm(options.payoff) if options.payoff else None
+    if arm is not None and arm.recipe.method.name in BLIND:
+        raise ConfigError(f"--payoff {arm.label}: it draws at random itself; name another function")
     corpus = read(options.file)
     encoding = Encoding(options.encoder, options.features_cache, options.pca)
     raw = embed(corpus, encoding, tell)
-    world = build(corpus, raw)
+    world = build(corpus, raw, pca=options.pca)
     unit = world.group if options.folds == "group" else np.arange(len(world.pairs))
     vectors = principal(raw.responses, world.pairs, options.pca) if options.pca else raw.responses
     with threadpool_limits(1):  # small matrices: more threads only wait for each other
@@ -57,11 +68,23 @@ def run(options: Namespace) -> int:
             rng=np.random.default_rng(options.seed),
             head=None if options.head == "auto" else heads.get(options.head),
         )
+        paid = None
+        if arm is not None:
+            plan = Plan(head=options.head, folds=options.folds)
+            paid = payoff(world, arm, plan=plan, progress=_replayed)
     made = {**rounded(card.to_json()), "settings": _settings(options)}
     made["file"] = about(options.file, corpus)
+    if paid is not None:
+        made["payoff"] = rounded(paid.to_json())
     options.out.write_text(json.dumps(made, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     sys.stdout.write(_told(corpus.name, card))
+    if paid is not None:
+        sys.stdout.write(f"{paid.sentence}\n")
     return 0
+
+
+def _replayed(done: int, total: int) -> None:
+    tell(f"replayed {done} of {total}")
 
 
 def _settings(options: Namespace) -> dict[str, Any]:

@@ -161,22 +161,27 @@ def redraw(seeds: int, rng: np.random.Generator) -> Floats:
     return rng.multinomial(seeds, np.full(seeds, 1.0 / seeds), size=DRAWS) / seeds
 
 
-def summarise(runs: Sequence[Run], *, seed: int = 0) -> list[Summary]:
+def summarise(runs: Sequence[Run], *, baseline: str = BASELINE, seed: int = 0) -> list[Summary]:
     """Compare every function with random, file by file, on the seeds that both have.
 
+    Args:
+        runs: Of any files and functions.
+        baseline: Label of what stands for random.
+        seed: Of the bootstrap.
+
     Raises:
-        KeyError: there is a file without runs of ``random``.
+        KeyError: there is a file without runs of the baseline.
     """
     by_arm: dict[tuple[str, str], dict[int, Run]] = {}
     for run in runs:
         by_arm.setdefault((run.file, run.acquisition), {})[run.seed] = run
     found = []
     for (file, label), mine in by_arm.items():
-        baseline = by_arm[file, BASELINE]
-        common = sorted(mine.keys() & baseline.keys())
+        drawn = by_arm[file, baseline]
+        common = sorted(mine.keys() & drawn.keys())
         if common:
             arm = Curves.of(mine[s] for s in common)
-            random = Curves.of(baseline[s] for s in common)
+            random = Curves.of(drawn[s] for s in common)
             found.append(_compare(file, label, arm, random, np.random.default_rng(seed)))
     return found
 

@@ -102,6 +102,51 @@ def build(corpus: Corpus, embedded: Embedded, *, pca: int = 0) -> World:
     )
 
 
+def answered(
+    name: str,
+    features: NDArray[np.floating[Any]],
+    comparisons: Comparisons,
+    *,
+    prompt: NDArray[np.int64],
+    group: NDArray[np.int64],
+    prompt_vectors: NDArray[np.float32] | None = None,
+) -> World:
+    """Put the world of some judgements together; responses that nobody judged are not in it.
+
+    Args:
+        name: What results call it.
+        features: What a head sees of each response, shape ``(m, d)``.
+        comparisons: Rows point into ``features``, shape ``(n,)``.
+        prompt: Number of the prompt of each judgement, a row of ``prompt_vectors``, ``(n,)``.
+        group: What must not be torn apart, for each judgement, shape ``(n,)``. Of a pair that
+            is judged again the first judgement's prompt and group hold.
+        prompt_vectors: Shape ``(P, e)``, for functions that look at prompts.
+    """
+    rows, places = np.unique(comparisons.pairs, return_inverse=True)
+    ends = places.reshape(-1, 2)
+    turned = ends[:, 0] > ends[:, 1]
+    pairs, first, pair = np.unique(
+        np.sort(ends, axis=1), axis=0, return_index=True, return_inverse=True
+    )
+    pair = pair.reshape(-1)
+    order = np.argsort(pair, kind="stable")
+    outcome = np.where(turned, -comparisons.outcome, comparisons.outcome).astype(np.int8)
+    none = np.zeros((int(prompt.max(initial=-1)) + 1, 0), np.float32)
+    return World(
+        name=name,
+        features=np.asarray(features[rows], np.float32),
+        pairs=pairs,
+        prompt=prompt[first],
+        group=group[first],
+        answers=Answers(
+            start=np.concatenate([[0], np.cumsum(np.bincount(pair, minlength=len(pairs)))]),
+            outcome=outcome[order],
+            weight=comparisons.weight[order],
+        ),
+        prompt_vectors=none if prompt_vectors is None else prompt_vectors,
+    )
+
+
 def embed(corpus: Corpus, encoding: Encoding, progress: Progress) -> Embedded:
     """Return raw features; a text that the cache holds is not embedded again.
 

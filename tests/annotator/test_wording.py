@@ -57,7 +57,11 @@ def noted(**selection: Any) -> dict[str, Any]:
         ),
         (report(wanted=0, chosen=0), "The queue was full: nothing had to be chosen."),
         (report(chosen=5), "12 questions were wanted, the pool had 5 left."),
-        (report(instead_of="dopt"), f"{FELL_BACK} (The campaign asks for dopt.)"),
+        (report(instead_of="dopt"), f"{FELL_BACK['encoder']} (The campaign asks for dopt.)"),
+        (
+            report(instead_of="dopt", because="payoff"),
+            f"{FELL_BACK['payoff']} (The campaign asks for dopt.)",
+        ),
     ],
 )
 def test_what_happened_is_said(given: dict[str, Any], said: str) -> None:

@@ -150,6 +150,18 @@ def test_an_encoder_card_from_a_file(tmp_path, capsys):
     assert card["settings"]["encoder"].startswith("hashed:")
 
 
+def test_a_card_can_try_whether_a_function_pays(tmp_path, capsys):
+    out = tmp_path / "card.json"
+    asked = ["encoder-card", str(ANSWERED), "--out", str(out), "--encoder", "hashed"]
+    assert main([*asked, "--payoff", "dopt"]) == 0
+    paid = json.loads(out.read_text())["payoff"]
+    assert paid["acquisition"] == "dopt"
+    assert capsys.readouterr().out.endswith(f"{paid['sentence']}\n")
+    for name, said in [("random", "draws at random itself"), ("dpot", "unknown acquisition")]:
+        assert main([*asked, "--payoff", name]) != 0
+        assert said in capsys.readouterr().err
+
+
 def test_the_catalogue_is_sorted_json_and_the_same_in_a_file(tmp_path, capsys):
     assert main(["catalogue"]) == 0
     told = capsys.readouterr().out

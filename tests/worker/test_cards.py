@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -11,12 +12,12 @@ from django.contrib.auth.models import User
 from django.core.management import CommandError, call_command
 
 from annotator import wording
-from annotator.models import Campaign, EncoderCard, Job, Round
+from annotator.models import Campaign, EncoderCard, Job, Query, Round
 from annotator.services.campaigns import create_campaign, start_campaign
 from annotator.services.cards import record_card, request_card, request_card_if_due
-from tests.campaigns import load
-from tests.worker.loops import FIELDS, rich, work
-from worker import cards, store, textindex
+from tests.campaigns import join, load
+from tests.worker.loops import FIELDS, prefer_longer, rich, work
+from worker import cards, payoffs, store, textindex
 
 pytestmark = pytest.mark.django_db
 
@@ -108,6 +109,96 @@ def test_a_round_that_has_enough_answers_asks_for_a_card(known: Campaign) -> Non
     assert Job.objects.get(kind="card").state == "queued"
 
 
+# --- whether choosing pays ------------------------------------------------------------------
+
+
+@pytest.fixture
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two replays instead of twenty."""
+    monkeypatch.setattr(payoffs, "payoff", partial(payoffs.payoff, seeds=2))
+
+
+@pytest.mark.usefixtures("quick")
+def test_a_card_tries_whether_choosing_pays_on_answers_drawn_blindly(known: Campaign) -> None:
+    Campaign.objects.update(acquisition="entropy", acquisition_config={"screen": 3})
+    load(known, answered(range(300, 550)), history=True)
+    work()
+    made = EncoderCard.objects.get()
+    found = made.payoff("entropy", {"screen": 3})
+    assert found is not None
+    assert found["pairs"] == found["answers"] == made.labels
+    assert (found["seeds"], found["head"]) == (2, made.figures["head"])
+    assert found["pays"] in (True, False)
+    assert made.payoff("entropy", {}) is None
+    assert made.payoff("dopt", {"screen": 3}) is None
+
+
+@pytest.mark.usefixtures("quick")
+def test_with_too_few_answers_the_page_says_how_many_it_takes(
+    known: Campaign, as_ruth: Any
+) -> None:
+    work()
+    found = EncoderCard.objects.get().figures["payoff"]
+    assert found["pays"] is None
+    page = as_ruth.get(f"/c/{known.slug}/progress/").content.decode()
+    assert "Whether choosing by dopt pays here cannot be tried yet" in page
+
+
+@pytest.mark.usefixtures("quick")
+def test_prompts_are_looked_at_where_the_function_does(known: Campaign) -> None:
+    Campaign.objects.update(acquisition="balpm")
+    load(known, answered(range(300, 550)), history=True)
+    work()
+    assert EncoderCard.objects.get().figures["payoff"]["seeds"] == 2
+
+
+@pytest.mark.parametrize("name", ["random", "random_unique"])
+def test_what_draws_at_random_itself_is_not_tried(known: Campaign, name: str) -> None:
+    Campaign.objects.update(acquisition=name)
+    work()
+    assert EncoderCard.objects.get().figures["payoff"] is None
+
+
+def test_what_the_policy_chose_is_not_replayed(known: Campaign, ada: User) -> None:
+    join(known, ada)
+    start_campaign(campaign=known)
+    work()
+    prefer_longer(known, ada)
+    Query.objects.filter(arm="policy").update(acquisition="dopt")
+    half = list(Query.objects.filter(arm="policy").values_list("pk", flat=True)[::2])
+    Query.objects.filter(pk__in=half).update(acquisition="random_unique")
+    found = store.labels(known, textindex.refresh(known.pk))
+    drawn = {p: (a, m) for p, a, m in Query.objects.values_list("prompt_id", "arm", "acquisition")}
+    seen = set()
+    for prompt, blind, held in zip(found.prompt, found.blind, found.holdout, strict=True):
+        if not held:
+            seen.add((*drawn[prompt], bool(blind)))
+    assert seen == {
+        ("imported", "", True),
+        ("random", "random", True),
+        ("policy", "random_unique", True),
+        ("policy", "dopt", False),
+    }
+
+
+@pytest.mark.parametrize(
+    ("payoff", "due"),
+    [
+        (None, False),
+        ({"acquisition": "dopt", "config": {}}, False),
+        ({"acquisition": "dopt", "config": {"after": 16}}, True),
+        ({"acquisition": "entropy", "config": {}}, True),
+    ],
+)
+def test_another_function_in_force_is_a_reason_for_a_card(
+    known: Campaign, payoff: dict[str, Any] | None, due: bool
+) -> None:
+    Job.objects.all().delete()
+    record_card(campaign=known, encoder_key="mine", labels=150, figures={"payoff": payoff})
+    asked = request_card_if_due(campaign=known, encoder_key="mine", labels=160)
+    assert (asked is not None) == due
+
+
 def test_no_answers_give_a_card_that_says_so(ruth: User) -> None:
     campaign = create_campaign(slug="loop", name="Loop", owner=ruth, **FIELDS)
     load(campaign, [rich(n) for n in range(20)])
@@ -165,7 +256,8 @@ def test_the_command_prints_the_newest_card(known: Campaign) -> None:
     assert "it is being measured" in run("loop", "--measure")
     work()
     said = run("loop")
-    assert EncoderCard.objects.get().sentence in said
+    made = EncoderCard.objects.get()
+    assert said.startswith(f"{made.sentence} {made.figures['payoff']['sentence']}\n")
     assert "accuracy with this encoder" in said
     assert "answers: accuracy" in said
     with pytest.raises(CommandError, match="no campaign 'sea'"):

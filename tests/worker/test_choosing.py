@@ -247,7 +247,7 @@ def test_where_nothing_can_be_learnt_questions_are_drawn_at_random(
     card(running)
     made = again(running)
     assert made.report["policy"]["name"] == "random_unique"
-    assert wording.sentences(made.report)[0].startswith(wording.FELL_BACK)
+    assert wording.sentences(made.report)[0].startswith(wording.FELL_BACK["encoder"])
     assert "(The campaign asks for entropy.)" in wording.sentences(made.report)[0]
     chosen = Query.objects.filter(round=made, arm="policy")
     assert set(chosen.values_list("acquisition", flat=True)) == {"random_unique"}
@@ -266,6 +266,41 @@ def test_the_policy_stays_in_force_otherwise(running: Campaign, case: str) -> No
     )
     if case == "a newer card":
         card(running, learnable=True)
+    running.fall_back = case != "switched off"
+    key = choosing.embedding.open_store(running).encoder_key
+    assert choosing.Policy.of(running, key).name == "entropy"
+
+
+PAID = {"acquisition": "entropy", "config": {"screen": 3}, "pays": False, "sentence": "No gain."}
+
+
+def test_where_choosing_was_not_shown_to_pay_questions_are_drawn_at_random(
+    running: Campaign, ada: User
+) -> None:
+    taught(running, ada)
+    choose_by(running, "entropy", screen=3)
+    card(running, learnable=True, payoff=PAID)
+    made = again(running)
+    said = made.report["policy"]
+    assert (said["name"], said["because"], said["card"]) == ("random_unique", "payoff", "No gain.")
+    words = wording.sentences(made.report)[0]
+    assert words == f"{wording.FELL_BACK['payoff']} (The campaign asks for entropy.)"
+
+
+@pytest.mark.parametrize(
+    "case", ["it pays", "not tried yet", "another function", "other options", "switched off"]
+)
+def test_the_function_stays_in_force_unless_it_was_tried_in_vain(
+    running: Campaign, case: str
+) -> None:
+    choose_by(running, "entropy", screen=3)
+    changes: dict[str, dict[str, Any]] = {
+        "it pays": {"pays": True},
+        "not tried yet": {"pays": None},
+        "another function": {"acquisition": "dopt"},
+        "other options": {"config": {}},
+    }
+    card(running, learnable=True, payoff=PAID | changes.get(case, {}))
     running.fall_back = case != "switched off"
     key = choosing.embedding.open_store(running).encoder_key
     assert choosing.Policy.of(running, key).name == "entropy"

@@ -32,7 +32,9 @@ class Command(BaseCommand):
         card = campaign.encoder_cards.first()
         if card is None:
             raise CommandError(f"{campaign.slug} has no card yet; ask for one with --measure")
-        self.stdout.write(f"{card.sentence}\n\nencoder {card.encoder_key}")
+        payoff = card.figures.get("payoff") or {}
+        said = " ".join(text for text in (card.sentence, payoff.get("sentence")) if text)
+        self.stdout.write(f"{said}\n\nencoder {card.encoder_key}")
         self.stdout.write(f"measured on {card.labels} answers, {card.created_at:%Y-%m-%d %H:%M %Z}")
         for name, value, interval in wording.card_rows(card.figures):
             self.stdout.write(f"{name:<56} {value:>9}  {interval}".rstrip())
