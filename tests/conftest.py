@@ -18,6 +18,9 @@ from config.embedded_postgres import EmbeddedPostgres
 from config.guardian import Guardian
 
 os.environ["HF_HUB_OFFLINE"] = "1"
+# Tests run side by side on small matrices: more threads would only wait for each other.
+for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+    os.environ.setdefault(name, "1")
 os.environ["TOKENIZERS_PARALLELISM"] = "false"
 
 STATIC = "django.contrib.staticfiles.storage.StaticFilesStorage"
