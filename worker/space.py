@@ -52,7 +52,7 @@ class Space:
     @property
     def width(self) -> int:
         """Dimensions of `phi` without the line's column."""
-        return self.phi.shape[1] - self.has_line
+        return int(self.phi.shape[1]) - int(self.has_line)
 
     @property
     def surface(self) -> NDArray[np.float32]:
