@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from io import StringIO
 from time import thread_time
+from types import MappingProxyType
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 import nh3
 from django.utils.html import format_html
 from django.utils.safestring import SafeString, mark_safe
+from django.utils.translation import gettext as _
 from markdown_it import MarkdownIt
 from markdown_it.common.utils import escapeHtml, unescapeAll
 from markdown_it.token import Token
@@ -26,8 +28,8 @@ from annotator import tex, unseen
 
 TAGS = {
     *("a", "blockquote", "br", "code", "del", "em", "h1", "h2", "h3", "h4", "h5", "h6", "hr"),
-    *("img", "li", "ol", "p", "pre", "s", "span", "strong", "table", "tbody", "td", "th", "thead"),
-    *("tr", "ul", "div"),
+    *("img", "li", "ol", "p", "pre", "s", "small", "span", "strong", "table", "tbody", "td", "th"),
+    *("thead", "tr", "ul", "div"),
 }
 BLOCKS = ("blockquote", "h1", "h2", "h3", "h4", "h5", "h6", "li", "ol", "p", "table", "td", "th")
 ATTRIBUTES = {
@@ -35,7 +37,7 @@ ATTRIBUTES = {
     "a": {"href", "title", "target", "class"},
     "code": {"class", "dir"},
     "div": {"class", "dir"},
-    "img": {"src", "alt", "title", "loading", "decoding", "referrerpolicy"},
+    "img": {"src", "alt", "title", "width", "height", "loading", "decoding", "referrerpolicy"},
     "ol": {"start", "dir"},
     "pre": {"class", "dir"},
     "span": {"class", "dir"},
@@ -54,6 +56,8 @@ MOST_STEPS = 150_000  # places at which the parser looked for something
 MOST_TOKENS = 100_000  # a short row of a wide table has all the cells it does not name
 PICTURE_HOST = re.compile(r"(https?://)?([a-z0-9](?:[a-z0-9.-]{0,251}[a-z0-9])?(?::[0-9]{1,5})?)")
 REFUSED_LINK = re.compile(r"\s*(?:javascript|vbscript|file|data):", re.IGNORECASE)
+UPLOADED = "picture:"  # the scheme by which texts name pictures of their campaign
+TALLEST = 384  # pixels; larger pictures are shown smaller until somebody enlarges them
 ALIGNED = re.compile(r"text-align:(left|right|center)")
 
 
@@ -78,27 +82,39 @@ class Text:
     plain: bool
 
 
-def view(text: str, hosts: Iterable[str] = ()) -> Text:
+@dataclass(frozen=True)
+class Picture:
+    """An uploaded picture as a page shows it: its address, and its size in pixels."""
+
+    url: str
+    width: int
+    height: int
+
+    @property
+    def shown(self) -> tuple[int, int]:
+        """Width and height that keep its shape and leave room for the text."""
+        share = min(1.0, TALLEST / self.height)
+        return max(1, round(self.width * share)), max(1, round(self.height * share))
+
+
+Pictures = Mapping[str, Picture]  # by name
+NO_PICTURES: Pictures = MappingProxyType({})
+
+
+def view(text: str, hosts: Iterable[str] = (), pictures: Pictures = NO_PICTURES) -> Text:
     """A text in all the ways in which a page can show it."""
-    html = to_html(text, hosts)
+    html = to_html(text, hosts, pictures)
     plain = html.startswith('<pre class="plain"')
     return Text(html, unseen.written(text), unseen.count(text), plain)
 
 
-def to_html(text: str, hosts: Iterable[str] = ()) -> SafeString:
-    """Render one untrusted Markdown text; pictures only from these hosts."""
+def to_html(text: str, hosts: Iterable[str] = (), pictures: Pictures = NO_PICTURES) -> SafeString:
+    """Render one untrusted Markdown text; pictures only from these hosts, and uploaded ones."""
     shown = unseen.dropped(text)
     parser = _parser()
-    env: dict[str, Any] = {"origins": origins(hosts), "steps": 0, "colouring": 0.0}
+    env = _env() | {"origins": origins(hosts), "pictures": pictures}
     try:
-        if sum(map(shown.count, SIGNS)) > MOST_SIGNS:
-            raise TooMuch
-        tokens = parser.parse(shown, env)
-        if len(tokens) > MOST_TOKENS:
-            raise TooMuch
-        if any(token.level >= DEEPEST - 1 for token in tokens):  # it would drop what is deeper
-            raise TooMuch
-        rendered = parser.renderer.render(tokens, parser.options, env)
+        rendered = parser.renderer.render(_tokens(shown, env), parser.options, env)
     except (TooMuch, RecursionError):
         return format_html('<pre class="plain">{}</pre>', shown)
     clean = nh3.clean(
@@ -110,6 +126,49 @@ def to_html(text: str, hosts: Iterable[str] = ()) -> SafeString:
         set_tag_attribute_values={"a": {"target": "_blank"}},
     )
     return mark_safe(clean)  # noqa: S308 - cleaned by the allow-list above
+
+
+def _env() -> dict[str, Any]:
+    return {"steps": 0, "colouring": 0.0}
+
+
+def _tokens(shown: str, env: dict[str, Any]) -> list[Token]:
+    if sum(map(shown.count, SIGNS)) > MOST_SIGNS:
+        raise TooMuch
+    tokens = _parser().parse(shown, env)
+    if len(tokens) > MOST_TOKENS:
+        raise TooMuch
+    if any(token.level >= DEEPEST - 1 for token in tokens):  # it would drop what is deeper
+        raise TooMuch
+    return tokens
+
+
+def pictures_in(text: str) -> list[str]:
+    """Names of the uploaded pictures that a text shows, as often as it shows them."""
+    if UPLOADED not in text.lower():
+        return []
+    try:
+        return list(_named(_tokens(unseen.dropped(text), _env())))
+    except (TooMuch, RecursionError):  # shown as it was written
+        return []
+
+
+def _named(tokens: Iterable[Token]) -> Iterator[str]:
+    for token in tokens:
+        if token.type == "image" and (name := picture_name(str(token.attrs.get("src", "")))):
+            yield name
+        yield from _named(token.children or ())
+
+
+def picture_name(source: str) -> str:
+    """The name in `picture:NAME`, as uploads are known; empty where it is another address."""
+    if not _is_uploaded(source):
+        return ""
+    return unicodedata.normalize("NFKC", unquote(source[len(UPLOADED) :]))
+
+
+def _is_uploaded(source: str) -> bool:
+    return source[: len(UPLOADED)].lower() == UPLOADED
 
 
 def to_turns(prompt: str | list[dict[str, str]]) -> list[dict[str, str]]:
@@ -150,6 +209,8 @@ def _parser() -> MarkdownIt:
     parser.core.ruler.push("linked", lambda state: _note_linked(state.tokens))
     parser.core.ruler.push("direction", lambda state: _directions(state.tokens))
     parser.validateLink = lambda url: not REFUSED_LINK.match(url)  # type: ignore[method-assign]
+    address = parser.normalizeLink
+    parser.normalizeLink = lambda url: url if _is_uploaded(url) else address(url)  # type: ignore[method-assign]
     parser.add_render_rule("fence", _fence)
     parser.add_render_rule("code_block", _fence)
     parser.add_render_rule("code_inline", _code)
@@ -224,6 +285,8 @@ def _picture(self: Any, tokens: Sequence[Token], index: int, options: Any, env: 
     alt = self.renderInlineAsText(token.children, options, env)
     title = f' title="{escapeHtml(str(token.attrs["title"]))}"' if token.attrs.get("title") else ""
     linked = bool(token.meta.get("linked"))
+    if name := picture_name(source):
+        return _uploaded(env["pictures"].get(name), alt, title, name=name, linked=linked)
     if not _allowed(source, env["origins"]):
         said = escapeHtml(alt or source)
         return said if linked else f'<a href="{escapeHtml(source)}"{title}>{said}</a>'
@@ -232,6 +295,21 @@ def _picture(self: Any, tokens: Sequence[Token], index: int, options: Any, env: 
         'decoding="async" referrerpolicy="no-referrer">'
     )
     return shown if linked else f'<a class="picture" href="{escapeHtml(source)}">{shown}</a>'
+
+
+def _uploaded(found: Picture | None, alt: str, title: str, *, name: str, linked: bool) -> str:
+    """A picture of the campaign with room kept for it, else its words and that it is missing."""
+    if found is None:
+        missing = (
+            f"{escapeHtml(alt or name)} <small>{_('This picture could not be loaded.')}</small>"
+        )
+        return f'<span class="broken-picture">{missing}</span>'
+    width, height = found.shown
+    shown = (
+        f'<img src="{escapeHtml(found.url)}" alt="{escapeHtml(alt or _("Picture without words"))}"'
+        f'{title} width="{width}" height="{height}" loading="lazy" decoding="async">'
+    )
+    return shown if linked else f'<a class="picture" href="{escapeHtml(found.url)}">{shown}</a>'
 
 
 def _allowed(source: str, from_where: frozenset[str]) -> bool:

@@ -3,7 +3,8 @@
 TiebreakError
 ├── InvalidInput            what came in is wrong; nothing was stored      (422)
 │   ├── InvalidAnswer       a form was filled in wrongly; carries the errors by field
-│   └── ImportRejected      a file has bad rows; carries every problem
+│   ├── ImportRejected      a file has bad rows; carries every problem
+│   └── PicturesRejected    an upload has files that cannot be shown; carries every problem
 ├── Conflict                the state moved on while the person worked     (409)
 │   ├── AssignmentClosed    this assignment has an answer already
 │   ├── AnswerChanged       the answer was corrected already, in another tab
@@ -86,3 +87,24 @@ class ImportRejected(InvalidInput):
         shown = "\n".join(f"  {problem}" for problem in self.problems[:20])
         more = f"\n  … and {self.total - 20} more" if self.total > 20 else ""
         super().__init__(f"{self.total} problem(s); nothing was imported\n{shown}{more}")
+
+
+@dataclass(frozen=True)
+class FileProblem:
+    """What is wrong with one file of an upload, and what was expected."""
+
+    name: str
+    message: str
+
+    def __str__(self) -> str:
+        return f"{self.name}: {self.message}"
+
+
+class PicturesRejected(InvalidInput):
+    """An upload was refused as a whole; `problems` names each file, up to a limit."""
+
+    def __init__(self, problems: Sequence[FileProblem]) -> None:
+        self.problems = tuple(problems)
+        shown = "\n".join(f"  {problem}" for problem in self.problems[:20])
+        more = f"\n  … and {len(self.problems) - 20} more" if len(self.problems) > 20 else ""
+        super().__init__(f"{len(self.problems)} problem(s); nothing was stored\n{shown}{more}")

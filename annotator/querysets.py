@@ -16,6 +16,7 @@ if TYPE_CHECKING:
         Assignment,
         Campaign,
         Job,
+        Picture,
         Round,
         Slot,
     )
@@ -46,6 +47,18 @@ class CampaignQuerySet(models.QuerySet["Campaign"]):
     def steered_by(self, user: User) -> CampaignQuerySet:
         """Campaigns that this person may change."""
         return self._for_roles(user, STEERING)
+
+
+class PictureQuerySet(models.QuerySet["Picture"]):
+    """Pictures a person may see."""
+
+    def shown_to(self, user: User) -> PictureQuerySet:
+        """Those of campaigns in which this person answers, or whose figures they may see."""
+        from annotator.models import Campaign
+
+        answered = Campaign.objects.answered_by(user).exclude(state="draft")
+        read = Campaign.objects.readable_by(user)
+        return self.filter(Q(campaign__in=answered) | Q(campaign__in=read))
 
 
 class RoundQuerySet(models.QuerySet["Round"]):

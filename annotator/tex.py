@@ -32,8 +32,8 @@ ENVIRONMENT = re.compile(r"\\begin\{((?:equation|align|alignat|gather)\*?)\}")
 def plugin(parser: MarkdownIt) -> None:
     """Teach a parser maths."""
     parser.inline.ruler.before("escape", "math", _inline)
-    before = {"alt": ["paragraph", "reference", "blockquote", "list"]}
-    parser.block.ruler.before("fence", "math", _block, before)
+    stops = ["paragraph", "reference", "blockquote", "list"]
+    parser.block.ruler.before("fence", "math", _block, {"alt": stops})
     parser.add_render_rule("math", _render)
 
 

@@ -4,7 +4,7 @@ from django.contrib.auth import views as auth_views
 from django.urls import path
 from django.views.i18n import set_language
 
-from annotator.views import annotate, campaigns, mine, onboarding, session
+from annotator.views import annotate, campaigns, mine, onboarding, pictures, session
 
 urlpatterns = [
     path("", campaigns.home, name="home"),
@@ -16,6 +16,7 @@ urlpatterns = [
     path("c/<slug:slug>/guidelines/", annotate.guidelines, name="guidelines"),
     path("c/<slug:slug>/practice/", onboarding.practice, name="practice"),
     path("c/<slug:slug>/qualification/", onboarding.qualification, name="qualification"),
+    path("c/<slug:slug>/pictures/<slug:sha256>/", pictures.picture, name="picture"),
     path("c/<slug:slug>/undo/", annotate.undo, name="undo"),
     path("c/<slug:slug>/mine/", mine.answers, name="mine"),
     path("c/<slug:slug>/progress/", campaigns.progress, name="progress"),
@@ -24,5 +25,5 @@ urlpatterns = [
     path("a/<uuid:assignment_id>/draft/", annotate.draft, name="draft"),
     path("a/<uuid:assignment_id>/change/", mine.change, name="change"),
     path("keys/", mine.key_page, name="keys"),
-]
     path("language/", set_language, name="set_language"),
+]

@@ -5,6 +5,7 @@ from .campaign import Annotator, Campaign, Guidelines, Membership, Preferences
 from .dataset import Snapshot
 from .job import Job
 from .learner import EncoderCard, ModelVersion
+from .picture import Picture
 from .pool import Item, ItemResponse, Prompt, Response
 from .quality import GoldAnswer
 from .query import Assignment, Query, QueryResponse, Round, Slot
@@ -22,6 +23,7 @@ __all__ = [
     "Job",
     "Membership",
     "ModelVersion",
+    "Picture",
     "Preferences",
     "Prompt",
     "Query",

@@ -20,6 +20,7 @@ from annotator.services.cards import request_card
 from annotator.services.files import numbered_lines
 from annotator.services.locks import lock_pool
 from annotator.services.native import NativeRow, parse_line
+from annotator.services.pictures import Names
 
 CHUNK = 500  # rows stored at once, or fewer when they are long:
 CHUNK_CHARS = 16_000_000
@@ -118,11 +119,14 @@ def _good_rows(
 ) -> Iterator[NativeRow]:
     longest = settings.MAX_FIELD_CHARS
     fewest = fewest_responses(campaign)
+    pictures = Names(campaign)
     for line, raw in numbered_lines(stream, longest_line=40 * longest):
         report.read += 1
         row, problems = parse_line(line, raw, longest=longest, fewest=fewest)
         if row is not None and row.gold is not None:
             row, problems = _asked_like_others(campaign, row)
+        if row is not None and (problems := pictures.problems(row)):
+            row = None
         if row is not None:
             yield row
         else:

@@ -35,17 +35,19 @@ ROLES = {
 @register.simple_tag(takes_context=True)
 def formatted(context: template.Context, text: str) -> SafeString:
     """Untrusted Markdown as safe HTML, with pictures as the campaign of this page allows."""
-    return content.to_html(text, _picture_hosts(context))
+    return content.to_html(text, *_pictures(context))
 
 
 @register.simple_tag(takes_context=True)
 def view_of(context: template.Context, text: str) -> content.Text:
     """An untrusted text, formatted and as it was written."""
-    return content.view(text, _picture_hosts(context))
+    return content.view(text, *_pictures(context))
 
 
-def _picture_hosts(context: template.Context) -> list[str]:
-    return getattr(context.get("campaign"), "image_hosts", None) or []
+def _pictures(context: template.Context) -> tuple[list[str], content.Pictures]:
+    """Hosts that the campaign of this page allows, and uploaded pictures that its texts name."""
+    hosts = getattr(context.get("campaign"), "image_hosts", None) or []
+    return hosts, context.get("pictures") or content.NO_PICTURES
 
 
 @register.filter

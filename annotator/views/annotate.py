@@ -14,7 +14,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from annotator import dispatch, keys, selectors
-from annotator.errors import InvalidAnswer, InvalidInput, Missing, NotQualified
+from annotator.errors import AnsweredElsewhere, InvalidAnswer, InvalidInput, Missing, NotQualified
 from annotator.models import Annotator, Assignment
 from annotator.querysets import TESTS
 from annotator.services import rounds
@@ -22,9 +22,9 @@ from annotator.services.annotations import fetch_assignment, record_annotation, 
 from annotator.services.assignments import next_assignment, save_draft
 from annotator.services.campaigns import ensure_annotator, mark_guidelines_read
 
-from . import onboarding
+from . import mine, onboarding
 from .access import signed_in
-from .pictures import allow_pictures
+from .pictures import allow_pictures, with_pictures
 from .question import Workspace, plain, question
 
 
@@ -55,7 +55,7 @@ def _show(request: HttpRequest, workspace: Workspace, *, status: int = 200) -> H
     wants_part = bool(request.headers.get("HX-Request"))
     template = "annotate/workspace_part.html" if wants_part else "annotate/workspace.html"
     context = {"w": workspace, "campaign": workspace.annotator.campaign}
-    response = render(request, template, context, status=status)
+    response = render(request, template, with_pictures(context), status=status)
     response["Vary"] = "HX-Request"
     return allow_pictures(response, workspace.annotator.campaign)
 
@@ -95,7 +95,8 @@ def guidelines(request: HttpRequest, slug: str) -> HttpResponse:
         return redirect("workspace", slug=slug)
     newest = campaign.guidelines.first()
     context = {"campaign": campaign, "guidelines": newest, "annotator": annotator}
-    return allow_pictures(render(request, "annotate/guidelines.html", context), campaign)
+    response = render(request, "annotate/guidelines.html", with_pictures(context))
+    return allow_pictures(response, campaign)
 
 
 def _version(request: HttpRequest, campaign: Any) -> int:
@@ -123,6 +124,8 @@ def answer(request: HttpRequest, assignment_id: UUID) -> HttpResponse:
             submission_key=key,
             data=plain(request.POST),
         )
+    except AnsweredElsewhere as refused:
+        return mine.offer_correction(request, assignment_id, refused)
     except InvalidAnswer as error:
         assignment = fetch_assignment(assignment_id=assignment_id, user=request.user)
         if assignment.query.arm in TESTS:

@@ -16,17 +16,25 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_http_methods
 
 from annotator import dispatch, keys, my_answers, selectors
-from annotator.errors import AnswerChanged, InvalidAnswer, InvalidInput
+from annotator.errors import (
+    AnswerChanged,
+    AnsweredElsewhere,
+    InvalidAnswer,
+    InvalidInput,
+    Missing,
+    WrongState,
+)
 from annotator.models import Annotator
 from annotator.services import rounds
 from annotator.services.corrections import Standing, revise_annotation, standing
 from annotator.services.preferences import reset_keys, save_keys
 
 from .access import signed_in
-from .pictures import allow_pictures
+from .pictures import allow_pictures, with_pictures
 from .question import plain, question
 
 Errors = Mapping[str, list[str]]
+NO_VERDICT = ("submit", "skip", "flag")
 
 
 @require_http_methods(["GET", "POST"])
@@ -110,6 +118,25 @@ def change(request: HttpRequest, assignment_id: UUID) -> HttpResponse:
     return _saved(request, slug=said.annotator.campaign.slug)
 
 
+def offer_correction(
+    request: HttpRequest, assignment_id: UUID, refused: AnsweredElsewhere
+) -> HttpResponse:
+    """The answer that another tab gave, with what this one says filled in: saving it corrects it.
+
+    Raises:
+        AnsweredElsewhere: there is nothing to offer, because that answer cannot be changed.
+    """
+    try:
+        now = standing(assignment_id=assignment_id, user=request.user)
+    except (Missing, WrongState):
+        raise refused from None
+    data = plain(request.POST)
+    pressed = data.get("choice", "")
+    verdict = now.values["verdict"] if pressed in NO_VERDICT else pressed
+    data = {"verdict": verdict, **data}
+    return _change(request, now, data, _answered_elsewhere(now), status=409)
+
+
 def _look_for_round(annotator: Annotator) -> None:
     """A correction is a fresh judgement: it may be the one that makes a round due."""
     figures = selectors.loop_status(campaign_id=annotator.campaign_id)
@@ -140,7 +167,7 @@ def _change(
     template = "annotate/workspace_part.html" if part else "annotate/workspace.html"
     page = replace(shown, instant=False, correcting=now.key, version=_version(now))
     context = {"w": page, "campaign": annotator.campaign}
-    response = render(request, template, context, status=status)
+    response = render(request, template, with_pictures(context), status=status)
     response["Vary"] = "HX-Request"
     return allow_pictures(response, annotator.campaign)
 
@@ -148,6 +175,14 @@ def _change(
 def _version(now: Standing) -> my_answers.Version:
     query = now.assignment.query
     return my_answers.version(now.said, query.form, query.parts)
+
+
+def _answered_elsewhere(now: Standing) -> Errors:
+    said = _(
+        "This question was answered already, perhaps in another tab; that answer says: %(words)s. "
+        "What you have here is not saved. Save it to replace that, or leave it and go on."
+    )
+    return {"submission_key": [said % {"words": "; ".join(_version(now).phrases)}]}
 
 
 def _changed(now: Standing) -> Errors:

@@ -17,7 +17,7 @@ from annotator.models import Annotation, Annotator, Assignment
 from annotator.services.onboarding import next_test_question
 
 from .access import signed_in
-from .pictures import allow_pictures
+from .pictures import allow_pictures, with_pictures
 from .question import Workspace, question
 
 PRACTICE, QUALIFICATION = str(checks.PRACTICE), str(checks.QUALIFICATION)
@@ -36,7 +36,7 @@ def _show(request: HttpRequest, w: Workspace, *, status: int = 200, **more: Any)
     wants_part = bool(request.headers.get("HX-Request"))
     template = "annotate/practice_part.html" if wants_part else "annotate/practice.html"
     context = {"w": w, "campaign": w.annotator.campaign, **more}
-    response = render(request, template, context, status=status)
+    response = render(request, template, with_pictures(context), status=status)
     response["Vary"] = "HX-Request"
     return allow_pictures(response, w.annotator.campaign)
 

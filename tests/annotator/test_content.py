@@ -11,7 +11,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from annotator.content import ATTRIBUTES, TAGS, origins, to_html, to_turns, view
+from annotator.content import (
+    ATTRIBUTES,
+    TAGS,
+    Picture,
+    origins,
+    pictures_in,
+    to_html,
+    to_turns,
+    view,
+)
 
 HOSTILE = [
     "<script>alert(1)</script>",
@@ -49,6 +58,9 @@ HOSTILE = [
     '<div style="position:fixed">x</div>',
     "```<script>\nalert(1)\n```",
     '```python" onload="alert(1)\nx = 1\n```',
+    "![x](picture:<script>alert(1)</script>)",
+    '![x](<picture:a" onerror="alert(1)>)',
+    "[x](picture:javascript:alert(1))",
     "<svg/onload=alert(1)>",
     "<math><mtext><table><mglyph><style><img src=x onerror=alert(1)>",
     "$<img src=x onerror=alert(1)>$",
@@ -266,6 +278,82 @@ def test_a_picture_in_a_link_stays_in_that_link() -> None:
     page = Page(to_html("[![cat](https://pics.example/c.png)](https://example.org)", HOSTS))
     assert [link["href"] for link in page.all("a")] == ["https://example.org"]
     assert len(page.all("img")) == 1
+
+
+UPLOADED = {
+    "a.png": Picture("/c/sky/pictures/0a/", 60, 40),
+    "my chart.png": Picture("/c/sky/pictures/0b/", 4000, 1000),
+    "tall.png": Picture("/c/sky/pictures/0c/", 100, 3840),
+}
+
+
+def test_an_uploaded_picture_is_shown_with_room_for_it() -> None:
+    page = Page(to_html("![a *cat*](picture:a.png 'Tom')", pictures=UPLOADED))
+    (image,) = page.all("img")
+    assert image == {
+        "src": "/c/sky/pictures/0a/",
+        "alt": "a cat",
+        "title": "Tom",
+        "width": "60",
+        "height": "40",
+        "loading": "lazy",
+        "decoding": "async",
+    }
+    (link,) = page.all("a")
+    assert (link["class"], link["href"]) == ("picture", "/c/sky/pictures/0a/")
+
+
+@pytest.mark.parametrize(
+    "written",
+    ["<picture:my chart.png>", "picture:my%20chart.png", "PICTURE:my&#32;chart.png"],
+    ids=["brackets", "percent", "entity"],
+)
+def test_a_name_can_be_written_in_several_ways(written: str) -> None:
+    (image,) = Page(to_html(f"![x]({written})", pictures=UPLOADED)).all("img")
+    assert (image["src"], image["width"], image["height"]) == ("/c/sky/pictures/0b/", "1536", "384")
+
+
+def test_a_tall_picture_keeps_its_shape() -> None:
+    (image,) = Page(to_html("![x](picture:tall.png)", pictures=UPLOADED)).all("img")
+    assert (image["width"], image["height"]) == ("10", "384")
+
+
+def test_a_picture_without_words_gets_some() -> None:
+    (image,) = Page(to_html("![](picture:a.png)", pictures=UPLOADED)).all("img")
+    assert image["alt"] == "Picture without words"
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("![a chart](picture:none.png)", "a chart This picture could not be loaded."),
+        ("![](picture:none.png)", "none.png This picture could not be loaded."),
+        ("![](<picture:<b>x</b>>)", "<picture:<b>x</b>>"),
+    ],
+    ids=["words", "name", "no address"],
+)
+def test_an_uploaded_picture_that_is_missing_is_words(text: str, said: str) -> None:
+    page = check_safe(to_html(text, pictures=UPLOADED))
+    assert said in page.text
+    assert page.all("img") == page.all("a") == []
+
+
+def test_an_uploaded_picture_in_a_link_stays_in_that_link() -> None:
+    page = Page(to_html("[![cat](picture:a.png)](https://example.org)", pictures=UPLOADED))
+    assert [link["href"] for link in page.all("a")] == ["https://example.org"]
+    assert len(page.all("img")) == 1
+
+
+def test_a_link_to_an_uploaded_picture_is_no_live_link() -> None:
+    page = check_safe(to_html("[words](picture:a.png)", pictures=UPLOADED))
+    assert "href" not in page.all("a")[0]
+    assert "words" in page.text
+
+
+def test_pictures_of_a_text_are_those_that_it_shows() -> None:
+    text = "![](picture:a.png) `![](picture:b.png)` [x](picture:c.png) > ![](picture:d.png)\n\n"
+    assert pictures_in(text + "| ![](picture:e.png) |\n|--|\n") == ["a.png", "d.png", "e.png"]
+    assert pictures_in("![](picture:a.png)" + "*" * 60_000) == []
 
 
 @pytest.mark.parametrize(
