@@ -7,6 +7,7 @@ TiebreakError
 │   └── PicturesRejected    an upload has files that cannot be shown; carries every problem
 ├── Conflict                the state moved on while the person worked     (409)
 │   ├── AssignmentClosed    this assignment has an answer already
+│   │   └── AnsweredElsewhere   under the same key, and it says something else
 │   ├── AnswerChanged       the answer was corrected already, in another tab
 │   ├── NothingToUndo       no answer of this person is open to undo
 │   └── WrongState          e.g. starting a campaign that runs
@@ -42,6 +43,10 @@ class Conflict(TiebreakError):
 
 class AssignmentClosed(Conflict):
     """The assignment was answered already, by another tab or request."""
+
+
+class AnsweredElsewhere(AssignmentClosed):
+    """The same page was sent before, perhaps from another tab, and said something else."""
 
 
 class AnswerChanged(Conflict):
