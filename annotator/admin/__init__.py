@@ -2,9 +2,9 @@
 
 from django.contrib import admin
 
-from . import campaigns, gold, loop, records
+from . import campaigns, gold, loop, pictures, records
 
 admin.site.site_header = admin.site.site_title = "Tiebreak"
 admin.site.index_title = "Campaigns and their workers"
 
-__all__ = ["campaigns", "gold", "loop", "records"]
+__all__ = ["campaigns", "gold", "loop", "pictures", "records"]
