@@ -2,6 +2,7 @@
 PYTHON ?= python3
 DEMO_PORT ?= 8000
 PYTEST_ARGS ?=
+LANGUAGES ?=
 
 VENV := .venv
 RUN := $(VENV)/bin/python
@@ -11,7 +12,7 @@ READY := $(VENV)/.ready
 READY_DEV := $(VENV)/.ready-dev
 INSTALL := $(RUN) -m pip install --quiet --disable-pip-version-check -c requirements.lock
 
-.PHONY: help demo test lint bench docs lock clean
+.PHONY: help demo test lint bench docs translations lock clean
 .DEFAULT_GOAL := help
 
 help: ## show this list
@@ -40,6 +41,9 @@ bench: $(READY_DEV) ## measure (slow); results go to benchmarks/
 
 docs: $(READY_DEV) ## check that the documentation matches the code
 	$(RUN) -m pytest tests/docs
+
+translations: $(READY_DEV) ## collect what annotators read for locale/ (LANGUAGES="fr": a new one)
+	$(RUN) -m config.translations $(LANGUAGES)
 
 lock: $(READY_DEV) ## write requirements.lock from what is installed
 	$(RUN) -m config.lock
