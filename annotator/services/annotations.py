@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from django.contrib.auth.models import User
 from django.db import transaction
@@ -12,7 +12,13 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from annotator import selectors
-from annotator.errors import AssignmentClosed, Missing, NothingToUndo
+from annotator.errors import (
+    AnsweredElsewhere,
+    AssignmentClosed,
+    InvalidAnswer,
+    Missing,
+    NothingToUndo,
+)
 from annotator.forms import EDITED, Answer, parse
 from annotator.models import Annotation, Assignment, Campaign, Query, Response, Slot
 from annotator.services.assignments import drafted, lock_annotator, refuse_unqualified
@@ -51,18 +57,19 @@ def record_annotation(
 
     Four queries for a plain answer.
 
-    The same key twice stores one annotation and returns it again. An answer after the lease ran
+    The same page twice stores one annotation and returns it again. An answer after the lease ran
     out is kept and marked late; it counts only when nobody else has taken the slot.
 
     Raises:
         Missing: no such assignment, or another person's.
         AssignmentClosed: answered already under another key.
+        AnsweredElsewhere: answered already under this key, and otherwise.
         InvalidAnswer: the form was filled in wrongly; the assignment stays open.
         NotQualified: the campaign's test was not passed.
     """
     assignment = fetch_assignment(assignment_id=assignment_id, user=user, lock=True)
     if assignment.state != Assignment.State.OPEN or submission_key != assignment.submission_key:
-        return _replayed(assignment, submission_key)
+        return _replayed(assignment, submission_key, data)
     refuse_unqualified(assignment.annotator)
     steps = selectors.steps(assignment.query)
     answer, timing = parse(data, steps=steps, shown=selectors.seen(assignment, steps))
@@ -112,7 +119,10 @@ def with_edit(answer: Answer) -> list[list[int]] | None:
     return [[made if pk == EDITED else pk for pk in tier] for tier in answer.tiers]
 
 
-def _replayed(assignment: Assignment, submission_key: uuid.UUID) -> Annotation:
+def _replayed(
+    assignment: Assignment, submission_key: uuid.UUID, data: Mapping[str, object]
+) -> Annotation:
+    """The answer again, if this is the same page: two tabs have one key and may differ."""
     stored = Annotation.objects.filter(assignment=assignment, submission_key=submission_key).first()
     if stored is None:
         raise AssignmentClosed(
@@ -121,7 +131,32 @@ def _replayed(assignment: Assignment, submission_key: uuid.UUID) -> Annotation:
                 "your first answer stands"
             )
         )
+    if not _repeats(stored, assignment, data):
+        raise AnsweredElsewhere(
+            _(
+                "this question was answered already, perhaps in another tab, and not like this; "
+                "the first answer stands"
+            )
+        )
     return stored
+
+
+def _repeats(stored: Annotation, assignment: Assignment, data: Mapping[str, object]) -> bool:
+    steps = selectors.steps(assignment.query)
+    try:
+        answer, _timing = parse(data, steps=steps, shown=selectors.seen(assignment, steps))
+    except InvalidAnswer:  # what was stored is not
+        return False
+    return says_the_same(stored, answer, with_edit(answer))
+
+
+def says_the_same(
+    stored: Annotation, answer: Answer, tiers: Sequence[Sequence[int]] | None
+) -> bool:
+    """Whether an answer is what is stored already; the time it took does not matter."""
+    before = (stored.outcome, stored.acceptable, stored.strength, stored.rationale, stored.details)
+    after = (answer.outcome, answer.acceptable, answer.strength, answer.rationale, answer.details)
+    return before == after and stored.tiers == tiers
 
 
 def _last_of(assignment: Assignment) -> Annotation | None:

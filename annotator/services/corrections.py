@@ -18,7 +18,7 @@ from annotator.errors import AnswerChanged, InvalidAnswer, Missing, WrongState
 from annotator.forms import Answer, Timing, parse
 from annotator.models import Annotation, Assignment, Slot
 from annotator.querysets import TESTS
-from annotator.services.annotations import fetch_assignment, with_edit
+from annotator.services.annotations import fetch_assignment, says_the_same, with_edit
 from annotator.services.assignments import drafted, refuse_unqualified
 
 ASIDE = ("skip", "flag")
@@ -113,7 +113,7 @@ def revise_annotation(
         raise InvalidAnswer({"choice": [told]})
     answer, timing = _parsed(assignment, data)
     tiers = with_edit(answer)
-    if _same(said, answer, tiers):
+    if says_the_same(said, answer, tiers):
         return said
     made = _superseding(now, answer, tiers, timing, submission_key)
     Slot.objects.filter(pk=assignment.slot_id, annotation=said).update(annotation=made)
@@ -135,7 +135,7 @@ def _replayed(stored: Annotation, data: Mapping[str, Any]) -> Annotation:
         AnswerChanged: another tab has stored something else under this key.
     """
     answer, _timing = _parsed(cast(Assignment, stored.assignment), data)  # it came from a page
-    if not _same(stored, answer, with_edit(answer)):
+    if not says_the_same(stored, answer, with_edit(answer)):
         raise AnswerChanged(CHANGED)
     return stored
 
@@ -143,13 +143,6 @@ def _replayed(stored: Annotation, data: Mapping[str, Any]) -> Annotation:
 def _parsed(assignment: Assignment, data: Mapping[str, Any]) -> tuple[Answer, Timing]:
     steps = selectors.steps(assignment.query)
     return parse(data, steps=steps, shown=selectors.seen(assignment, steps))
-
-
-def _same(said: Annotation, answer: Answer, tiers: list[list[int]] | None) -> bool:
-    """Whether nothing was changed."""
-    before = (said.outcome, said.acceptable, said.strength, said.rationale, said.details)
-    after = (answer.outcome, answer.acceptable, answer.strength, answer.rationale, answer.details)
-    return before == after and said.tiers == tiers
 
 
 def _superseding(

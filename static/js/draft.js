@@ -66,9 +66,11 @@ function mark(text, tone = "") {
   place.className = `saved ${tone}`;
 }
 
+const saying = (fields) => fields.filter(([name, value]) => !SKIPPED.has(name) && value !== "");
+
 /** Everything the person said so far, as [name, value]; empty fields say nothing. */
 function read() {
-  return [...new FormData(form())].filter(([name, value]) => !SKIPPED.has(name) && value !== "");
+  return saying([...new FormData(form())]);
 }
 
 /** Put a kept copy into the fields. Two versions of a text are both kept. */
@@ -148,7 +150,8 @@ function begin() {
   const { answer: assignment } = form().dataset;
   const there = JSON.stringify(read());
   // A form that came back with errors shows what was sent, which is not a saved draft.
-  confirmed = document.getElementById("errors") ? "" : there;
+  const refused = Boolean(document.getElementById("errors"));
+  confirmed = refused ? "" : there;
   const kept = local.get(assignment);
   if (kept && JSON.stringify(kept) !== there) {
     write(kept);
@@ -157,7 +160,9 @@ function begin() {
   } else {
     if (there !== confirmed) save();
     else if (form().dataset.draftUrl && read().length) mark(words("continued"), "good");
-    if (kept) local.remove(assignment);
+    // A correction has no draft on the server: what was refused of it stays here.
+    if (refused && !form().dataset.draftUrl) local.set(assignment, read());
+    else if (kept) local.remove(assignment);
   }
   for (const textarea of form().querySelectorAll("[data-grows]")) fit(textarea);
 }
@@ -188,6 +193,8 @@ document.addEventListener("tiebreak:answered", (event) => {
   local.remove(event.detail.assignment);
   if (document.getElementById("saved")?.textContent === "") mark(`${words("sent")} ${clock()}`, "good");
 });
+// What the server refused in words is here when its question comes back.
+document.addEventListener("tiebreak:refused", ({ detail }) => local.set(detail.assignment, saying(detail.fields)));
 document.addEventListener("signed-in", () => save());
 window.addEventListener("online", () => save());
 window.addEventListener("pagehide", () => save({ leaving: true }));

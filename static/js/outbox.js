@@ -7,6 +7,7 @@
 const BOX = "tiebreak:outbox";
 const LONGEST_WAIT = 30; // seconds between two tries
 const UNSAID = new Set(["csrfmiddlewaretoken"]);
+const PAGE = `${performance.timeOrigin}-${Math.random()}`; // tabs share the box
 
 const { cookie, notice, notify, renewToken } = globalThis.Tiebreak;
 const workspace = () => document.getElementById("workspace");
@@ -44,7 +45,9 @@ function keep(entries) {
 
 const mine = (entry) => entry.person === document.body.dataset.person;
 const first = () => box().find(mine);
-const without = (entry) => keep(box().filter((other) => other.key !== entry.key));
+/** Another tab may say something else under the same key: the server tells them apart. */
+const others = (entry) => box().filter((other) => other.key !== entry.key || other.page !== entry.page);
+const without = (entry) => keep(others(entry));
 
 /* Showing ---------------------------------------------------------------------------------- */
 
@@ -64,7 +67,7 @@ function lock(locked) {
 
 /** Lease the next question and keep its page; nothing is shown. */
 async function fetchAhead() {
-  const current = form()?.dataset.answer;
+  const current = form()?.dataset.draftUrl && form().dataset.answer; // a correction has none after it
   // While an answer is on its way its question is still open, and would be leased once more.
   if (!current || first() || !workspace().dataset.ahead || ahead || !navigator.onLine || document.hidden) return;
   ahead = { id: "", html: "" }; // under way
@@ -96,7 +99,8 @@ async function post(url, entries, headers = {}) {
 async function flush() {
   clearTimeout(timer);
   timer = null;
-  if (busy || !first()) return;
+  if (busy) return;
+  if (!first()) return sentElsewhere();
   busy = true;
   // Two tabs share the box: one sends at a time.
   const send = () => sendOne(first());
@@ -108,7 +112,10 @@ async function flush() {
 
 /** Send one answer; true when the next one can follow at once. */
 async function sendOne(entry) {
-  if (!entry) return false;
+  if (!entry) {
+    sentElsewhere();
+    return false;
+  }
   const shown = form()?.dataset.answer ?? "";
   const headers = shown && shown !== entry.assignment ? { "X-Tiebreak-Ahead": shown } : {};
   const reply = await post(entry.url, entry.fields, headers);
@@ -122,6 +129,11 @@ async function sendOne(entry) {
   }
   later(entry);
   return false;
+}
+
+/** Another tab has sent what this one was waiting to send: what comes next is with the server. */
+function sentElsewhere() {
+  if (form()?.inert) location.reload();
 }
 
 async function confirmed(entry, reply) {
@@ -142,12 +154,13 @@ async function confirmed(entry, reply) {
   return true;
 }
 
-/** The server will not take it as it is: back to the person, with what they had said. */
+/** The server will not take it as it is: back to the person, who loses nothing of it. */
 async function refused(entry, reply) {
   const html = await reply.text();
   without(entry);
   renewed = false;
   if (reply.headers.get("HX-Retarget")) {
+    document.dispatchEvent(new CustomEvent("tiebreak:refused", { detail: entry }));
     notice().innerHTML = html;
     window.htmx?.process(notice());
     if (form()?.dataset.answer === entry.assignment) lock(false);
@@ -202,12 +215,13 @@ document.addEventListener("submit", (event) => {
   const entry = {
     key: asked.elements.submission_key.value,
     assignment: asked.dataset.answer,
+    page: PAGE,
     person: document.body.dataset.person,
     url: asked.action,
     fields,
     label,
   };
-  keep([...box().filter((other) => other.key !== entry.key), entry]);
+  keep([...others(entry), entry]);
   document.dispatchEvent(new CustomEvent("tiebreak:sending"));
   if (ahead?.html && complete(pressed.value) && box().filter(mine).length === 1) {
     const { html } = ahead;

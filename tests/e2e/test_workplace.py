@@ -88,7 +88,8 @@ def test_a_question_whose_answer_is_on_its_way_is_not_leased_as_the_next(desk: A
         "() => performance.getEntriesByName(location.origin + '/c/sky/ahead/').length"
     )
     desk.wait_for_timeout(300)
-    desk.route("**/answer/", lambda route: held.append(route))  # slower than the request for the next question
+    # Slower than the request for the next question:
+    desk.route("**/answer/", lambda route: held.append(route))
     desk.keyboard.press("7")
     desk.wait_for_timeout(600)
     second = question(desk)

@@ -9,10 +9,17 @@ import pytest
 from django.contrib.auth.models import User
 from django.db import DatabaseError, transaction
 
-from annotator.errors import AssignmentClosed, InvalidAnswer, Missing, NothingToUndo
+from annotator.errors import (
+    AnsweredElsewhere,
+    AssignmentClosed,
+    InvalidAnswer,
+    Missing,
+    NothingToUndo,
+)
 from annotator.models import Annotation, Campaign, Query, Slot
 from annotator.services.annotations import undo_last
 from annotator.services.campaigns import set_state
+from annotator.services.corrections import key_after, revise_annotation
 from annotator.services.rounds import release_flagged, withdraw_flagged
 from tests.annotator.acts import answer, expire, lease
 from tests.campaigns import ask, make_campaign
@@ -50,9 +57,44 @@ def test_every_button_gives_its_weak_order(
 
 def test_the_same_key_twice_stores_one_annotation(campaign: Campaign, ada: User) -> None:
     assignment = lease(campaign, ada)
-    first = answer(assignment, ada, "a2")
-    assert answer(assignment, ada, "b3") == first
+    first = answer(assignment, ada, "a2", rationale="why", active_ms="900")
+    assert answer(assignment, ada, "a2", rationale="why", active_ms="1200") == first
     assert Annotation.objects.count() == 1
+
+
+@pytest.mark.parametrize(
+    ("choice", "more"),
+    [
+        ("b3", {"rationale": "why"}),
+        ("a2", {"rationale": "another reason"}),
+        ("skip", {"rationale": "why"}),
+        ("flag", {}),  # would be refused for its own sake: a flag needs a reason
+    ],
+)
+def test_the_same_key_with_something_else_is_refused(
+    campaign: Campaign, ada: User, choice: str, more: dict[str, str]
+) -> None:
+    assignment = lease(campaign, ada)
+    first = answer(assignment, ada, "a2", rationale="why")
+    with pytest.raises(AnsweredElsewhere, match="another tab"):
+        answer(assignment, ada, choice, **more)
+    assert Annotation.objects.get() == first
+    assignment.refresh_from_db()
+    assert assignment.draft["rationale"] == "why"
+
+
+def test_an_answer_that_comes_again_after_its_correction_is_a_repeat(
+    campaign: Campaign, ada: User
+) -> None:
+    first = answer(assignment := lease(campaign, ada), ada, "a2")
+    revise_annotation(
+        assignment_id=assignment.pk,
+        user=ada,
+        submission_key=key_after(first),
+        data={"choice": "submit", "verdict": "b1"},
+    )
+    assert answer(assignment, ada, "a2") == first
+    assert Annotation.objects.count() == 2
 
 
 def test_another_key_after_the_answer_is_refused(campaign: Campaign, ada: User) -> None:
