@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from .base import EDITED, Answer, Edit, Part, Said, Shown, Timing
+from .described import answer_schema
 from .sequence import ASIDE, FORMS, PARTS, Step, checked, parse, sequence, sizes
 
 __all__ = [
@@ -17,6 +18,7 @@ __all__ = [
     "Shown",
     "Step",
     "Timing",
+    "answer_schema",
     "checked",
     "parse",
     "sequence",

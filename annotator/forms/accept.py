@@ -22,7 +22,7 @@ def field(letter: str) -> str:
 class AcceptInput(PartInput):
     """Yes or no for each response."""
 
-    def __init__(self, shown: Shown, data: Mapping[str, Any]) -> None:
+    def __init__(self, shown: Shown, options: Options, data: Mapping[str, Any]) -> None:
         super().__init__(data)
         for letter in shown.letters:
             self.fields[field(letter)] = forms.ChoiceField(
@@ -45,12 +45,15 @@ class Accept(Part):
     card = "annotate/forms/accept_card.html"
     least, most = 1, 10
 
+    def inputs(self, data: Mapping[str, Any], *, shown: Shown, options: Options) -> PartInput:
+        """The fields that it reads of what was sent."""
+        return AcceptInput(shown, options, data)
+
     def parse(
         self, data: Mapping[str, Any], *, shown: Shown, options: Options, so_far: Said
     ) -> Said:
         """Two tiers with the line between them; an order that came before keeps its tiers."""
-        del options  # the line is fitted to an order where the parts are put together
-        clean = AcceptInput.read(data, shown)
+        clean = self.inputs(data, shown=shown, options=options).read()
         pairs = zip(shown.letters, shown.order, strict=True)
         good = frozenset(pk for letter, pk in pairs if clean[field(letter)] == "yes")
         bad = tuple(pk for pk in shown.order if pk not in good)
@@ -67,7 +70,6 @@ class Accept(Part):
         self, *, shown: Shown, options: Options, values: Mapping[str, Any]
     ) -> dict[str, Any]:
         """Two buttons a response."""
-        del options
         return {
             "rows": [
                 {"letter": letter, "name": field(letter), "value": values.get(field(letter))}

@@ -131,6 +131,10 @@ class Part(ABC):
     options: ClassVar[type[forms.Form]] = forms.Form
 
     @abstractmethod
+    def inputs(self, data: Mapping[str, Any], *, shown: Shown, options: Options) -> PartInput:
+        """The fields that it reads of what was sent, filled with that."""
+
+    @abstractmethod
     def parse(
         self, data: Mapping[str, Any], *, shown: Shown, options: Options, so_far: Said
     ) -> Said:
@@ -146,20 +150,17 @@ class Part(ABC):
 class PartInput(forms.Form):
     """What one part may send; complaints become an `InvalidAnswer`."""
 
-    @classmethod
-    def read(cls, data: Mapping[str, Any], *args: Any) -> dict[str, Any]:
+    def read(self) -> dict[str, Any]:
         """The cleaned values.
 
         Raises:
             InvalidAnswer: with the messages by field.
         """
-        make: Any = cls  # each part adds what it has to know
-        form: PartInput = make(*args, data)
-        if not form.is_valid():
+        if not self.is_valid():
             raise InvalidAnswer(
-                {name: [str(e) for e in said] for name, said in form.errors.items()}
+                {name: [str(e) for e in said] for name, said in self.errors.items()}
             )
-        return form.cleaned_data
+        return self.cleaned_data
 
     @staticmethod
     def refuse(field: str, said: str) -> NoReturn:

@@ -15,7 +15,7 @@ from .base import Options, Part, PartInput, Said, Shown, not_one_of, position
 class BestWorstInput(PartInput):
     """Two letters."""
 
-    def __init__(self, shown: Shown, data: Mapping[str, Any]) -> None:
+    def __init__(self, shown: Shown, options: Options, data: Mapping[str, Any]) -> None:
         super().__init__(data)
         choices = [(letter, letter) for letter in shown.letters]
         for name, wanted in (
@@ -51,12 +51,16 @@ class BestWorst(Part):
     template = "annotate/forms/best_worst.html"
     least, most = 3, 6
 
+    def inputs(self, data: Mapping[str, Any], *, shown: Shown, options: Options) -> PartInput:
+        """The fields that it reads of what was sent."""
+        return BestWorstInput(shown, options, data)
+
     def parse(
         self, data: Mapping[str, Any], *, shown: Shown, options: Options, so_far: Said
     ) -> Said:
         """Best, the rest together, worst."""
-        del options, so_far
-        clean = BestWorstInput.read(data, shown)
+        del so_far
+        clean = self.inputs(data, shown=shown, options=options).read()
         best, worst = position(clean["best"], shown), position(clean["worst"], shown)
         middle = tuple(pk for pk in shown.order if pk not in (best, worst))
         # The middle is one tier because its order was not asked for, not because it is level.
@@ -66,7 +70,6 @@ class BestWorst(Part):
         self, *, shown: Shown, options: Options, values: Mapping[str, Any]
     ) -> dict[str, Any]:
         """The letters with what is chosen."""
-        del options
         return {
             "letters": [(letter, f"choice.{n}") for n, letter in enumerate(shown.letters, start=1)],
             "groups": [

@@ -106,7 +106,7 @@ def aspect_name(number: int) -> str:
 class CompareInput(PartInput):
     """What the form may send. `choice` is the button pressed; `verdict` the one chosen before."""
 
-    def __init__(self, options: Options, data: Mapping[str, Any]) -> None:
+    def __init__(self, shown: Shown, options: Options, data: Mapping[str, Any]) -> None:
         super().__init__(data)
         values = [(b.value, b.label) for b in scale(options["steps"])] + others(options)
         self.known = ", ".join(value for value, _ in values)
@@ -144,13 +144,17 @@ class Compare(Part):
     least, most = 2, 2
     options = CompareOptions
 
+    def inputs(self, data: Mapping[str, Any], *, shown: Shown, options: Options) -> PartInput:
+        """The fields that it reads of what was sent."""
+        return CompareInput(shown, options, data)
+
     def parse(
         self, data: Mapping[str, Any], *, shown: Shown, options: Options, so_far: Said
     ) -> Said:
         """Turn the button pressed into a weak order over response ids."""
         del so_far
         pressed = data.get("verdict") or data.get("choice")
-        clean = CompareInput.read({**data, "verdict": pressed}, options)
+        clean = self.inputs({**data, "verdict": pressed}, shown=shown, options=options).read()
         said = self._order(clean["verdict"], shown, options)
         details: dict[str, Any] = dict(said.details)
         if options["aspects"]:

@@ -120,11 +120,15 @@ class Rewrite(Part):
     least, most = 1, 10
     options = EditOptions
 
+    def inputs(self, data: Mapping[str, Any], *, shown: Shown, options: Options) -> PartInput:
+        """The fields that it reads of what was sent."""
+        return EditInput(shown, options, data)
+
     def parse(
         self, data: Mapping[str, Any], *, shown: Shown, options: Options, so_far: Said
     ) -> Said:
         """`edited > original`, put into the order that came before."""
-        clean = EditInput.read(data, shown, options)
+        clean = self.inputs(data, shown=shown, options=options).read()
         of = position(clean["edit_of"], shown)
         if clean["unchanged"]:
             alone = None if so_far.tiers else ((of,),)

@@ -111,12 +111,16 @@ class Rank(Part):
     least, most = 3, 10
     options = RankOptions
 
+    def inputs(self, data: Mapping[str, Any], *, shown: Shown, options: Options) -> PartInput:
+        """The fields that it reads of what was sent."""
+        return RankInput(shown, options, data)
+
     def parse(
         self, data: Mapping[str, Any], *, shown: Shown, options: Options, so_far: Said
     ) -> Said:
         """Equal places share a tier; numbers may be skipped."""
         del so_far
-        clean = RankInput.read(data, shown, options)
+        clean = self.inputs(data, shown=shown, options=options).read()
         places = {
             pk: -clean[field(letter)]
             for letter, pk in zip(shown.letters, shown.order, strict=True)

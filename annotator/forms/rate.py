@@ -117,12 +117,16 @@ class Rate(Part):
     least, most = 1, 10
     options = RateOptions
 
+    def inputs(self, data: Mapping[str, Any], *, shown: Shown, options: Options) -> PartInput:
+        """The fields that it reads of what was sent."""
+        return RateInput(shown, options, data)
+
     def parse(
         self, data: Mapping[str, Any], *, shown: Shown, options: Options, so_far: Said
     ) -> Said:
         """The order of the marks; thumbs come first where there are some, and draw the line."""
         del so_far
-        clean = RateInput.read(data, shown, options)
+        clean = self.inputs(data, shown=shown, options=options).read()
         pairs = list(zip(shown.letters, shown.order, strict=True))
         ratings = {
             aspect: {str(pk): int(clean[field(letter, number)]) for letter, pk in pairs}

@@ -120,13 +120,17 @@ class Rationale(Part):
     least, most = 1, 10
     options = RationaleOptions
 
+    def inputs(self, data: Mapping[str, Any], *, shown: Shown, options: Options) -> PartInput:
+        """The fields that it reads of what was sent."""
+        return RationaleInput(shown, options, data)
+
     def parse(
         self, data: Mapping[str, Any], *, shown: Shown, options: Options, so_far: Said
     ) -> Said:
         """The reason, if there is one; required as the campaign says."""
         if options["ask"] == "never":
             return Said()
-        clean = RationaleInput.read(data, shown, options)
+        clean = self.inputs(data, shown=shown, options=options).read()
         text, tags = clean["rationale"], clean["tags"]
         if needed(options, lot=shown.lot, strength=so_far.strength) and not tags:
             shortest = options["shortest"]

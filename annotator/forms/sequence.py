@@ -109,9 +109,9 @@ def parse(data: Mapping[str, Any], *, steps: Sequence[Step], shown: Shown) -> tu
     Raises:
         InvalidAnswer: with the messages of every part, by field.
     """
-    timing = Timing(**TimingInput.read(data))
+    timing = Timing(**TimingInput(data).read())
     if data.get("choice") in ASIDE:
-        clean = AsideInput.read(data)
+        clean = AsideInput(data).read()
         return Answer(Outcome(clean["choice"]), rationale=clean["rationale"]), timing
     errors: dict[str, list[str]] = {}
     so_far, details = Said(), dict[str, Any]()
