@@ -69,7 +69,9 @@ def _badge(raw: str, label: str) -> str:
     if not label.strip():
         return f'<span class="unseen" data-raw="{kept}">{label}</span>'
     title = escape(", ".join(dict.fromkeys(map(_name, raw[:LISTED]))))
-    return f'<span class="unseen badge" data-raw="{kept}" title="{title}">{label}</span>'
+    return (  # characters have English names
+        f'<span class="unseen badge" lang="en" data-raw="{kept}" title="{title}">{label}</span>'
+    )
 
 
 def _label(raw: str) -> str:
