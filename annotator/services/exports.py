@@ -17,6 +17,7 @@ from django.db.models import Exists, OuterRef, Prefetch, QuerySet
 from annotator.errors import InvalidInput
 from annotator.models import Annotation, Campaign, Item, Prompt, Query, Response
 from annotator.services.history import KEY
+from annotator.services.pictures import Known
 
 Row = dict[str, Any]
 CHUNK = 200
@@ -71,9 +72,11 @@ def rows(
         known = ", ".join(FORMATS)
         raise InvalidInput(f"format {format_name!r} is not known; expected one of {known}")
     make = FORMATS[format_name]
+    pictures = Known(campaign)
     for question in questions(campaign=campaign, options=options):
+        shown = pictures.shown(question.prompt, [*question.responses, *question.edits])
         for row, about in make(question):
-            yield row, _provenance(question) | about
+            yield row, _provenance(question) | shown | about
 
 
 def questions(*, campaign: Campaign, options: ExportOptions) -> Iterator[Question]:

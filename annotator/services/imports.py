@@ -20,7 +20,7 @@ from annotator.services.cards import request_card
 from annotator.services.files import numbered_lines
 from annotator.services.locks import lock_pool
 from annotator.services.native import NativeRow, parse_line
-from annotator.services.pictures import Names
+from annotator.services.pictures import Known
 
 CHUNK = 500  # rows stored at once, or fewer when they are long:
 CHUNK_CHARS = 16_000_000
@@ -119,7 +119,7 @@ def _good_rows(
 ) -> Iterator[NativeRow]:
     longest = settings.MAX_FIELD_CHARS
     fewest = fewest_responses(campaign)
-    pictures = Names(campaign)
+    pictures = Known(campaign)
     for line, raw in numbered_lines(stream, longest_line=40 * longest):
         report.read += 1
         row, problems = parse_line(line, raw, longest=longest, fewest=fewest)

@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from typing import Any
 
 from django.conf import settings
 from django.contrib.auth.models import User
@@ -168,12 +169,12 @@ def _write(picture: Picture, source: Source) -> None:
 # --- what texts name ---------------------------------------------------------------------
 
 
-class Names:
-    """The names that a campaign knows; asked for when the first text names a picture."""
+class Known:
+    """The pictures that a campaign knows; asked for when the first text names one."""
 
     def __init__(self, campaign: Campaign) -> None:
         self._campaign = campaign
-        self._known: frozenset[str] | None = None
+        self._found: dict[str, str] | None = None
 
     def problems(self, row: NativeRow) -> list[RowProblem]:
         """One for each name in a text of this row that no upload brought."""
@@ -182,14 +183,21 @@ class Names:
             RowProblem(row.line, where, said.format(name), row.id)
             for where, text in shown_texts(row)
             for name in dict.fromkeys(pictures_in(text))
-            if name not in self._all()
+            if name not in self._checksums()
         ]
 
-    def _all(self) -> frozenset[str]:
-        if self._known is None:
-            names = self._campaign.pictures.values_list("name", flat=True)
-            self._known = frozenset(names)
-        return self._known
+    def shown(self, prompt: Prompt, responses: Iterable[Response]) -> dict[str, Any]:
+        """For the provenance of a row: `pictures`, name to SHA-256, where its texts show any."""
+        turns = (turn["text"] for turn in to_turns(prompt.content))
+        texts = (*turns, prompt.context, *(response.text for response in responses))
+        names = sorted({name for text in texts for name in pictures_in(text)})
+        found = {name: self._checksums().get(name) for name in names}  # None: it is not there
+        return {"pictures": found} if found else {}
+
+    def _checksums(self) -> dict[str, str]:
+        if self._found is None:
+            self._found = dict(self._campaign.pictures.values_list("name", "sha256"))
+        return self._found
 
 
 def shown_texts(row: NativeRow) -> Iterator[tuple[str, str]]:

@@ -77,6 +77,7 @@ def write_files(
             if main.rows % 5000 == 0:
                 progress(main.rows)
         guidelines = campaign.guidelines.aggregate(newest=Max("version"))["newest"]
+        pictures = campaign.pictures.count()
         model = campaign.model_versions.filter(kind="all").order_by("-round__number").first()
     if main.rows == 0:
         raise InvalidInput(
@@ -90,6 +91,7 @@ def write_files(
         "files": {DATA: main.summary(), PROVENANCE: side.summary()},
         "guidelines_version": guidelines,
         "model_round": model.round.number if model else None,
+        "pictures": {"in_campaign": pictures, "included": False},
         "code_version": settings.VERSION,
     }
 

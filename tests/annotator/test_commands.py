@@ -17,6 +17,7 @@ from annotator.catalogue import DEFAULT_ACQUISITION
 from annotator.models import Campaign, GoldAnswer, Item, Job
 from tests.annotator.acts import answer, lease
 from tests.campaigns import item, lines
+from tests.drawn import drawn, packed, with_exif
 
 pytestmark = pytest.mark.django_db
 
@@ -52,6 +53,28 @@ def test_import_creates_a_campaign_of_the_form_wanted(tmp_path: Path) -> None:
         run("import_items", "sea", path, "--form", "rate")
     with pytest.raises(CommandError, match="invalid choice: 'guess'"):
         run("import_items", "moon", path, "--create", "--form", "guess")
+
+
+def test_pictures_come_before_the_items_that_show_them_or_neither_comes(
+    tmp_path: Path, settings: Any
+) -> None:
+    settings.MEDIA_ROOT = tmp_path / "media"
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "a.png").write_bytes(drawn())
+    (tmp_path / "b.zip").write_bytes(packed({"home.jpg": with_exif(gps=True)}))
+    path = tmp_path / "items.jsonl"
+    path.write_bytes(lines([item(1, prompt="![x](picture:a.png)")]).getvalue())
+    with pytest.raises(CommandError, match=r"the picture 'a\.png' is not known"):
+        run("import_items", "sea", path, "--create")
+    both = ["--pictures", tmp_path / "in", "--pictures", tmp_path / "b.zip"]
+    with pytest.raises(CommandError, match=r"pictures: .*\n  home\.jpg: says where it was taken"):
+        run("import_items", "sea", path, "--create", *both)
+    with pytest.raises(CommandError, match=r"pictures: .*none: No such file"):
+        run("import_items", "sea", path, "--create", "--pictures", tmp_path / "none")
+    assert not Campaign.objects.exists()
+    said = run("import_items", "sea", path, "--create", *both, "--keep-location")
+    assert "2 new pictures, 0 known already" in said
+    assert "1 new items" in said
 
 
 def test_an_unknown_campaign_is_named_with_those_that_are_known(

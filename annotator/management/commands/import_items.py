@@ -16,6 +16,8 @@ from annotator.models import Campaign
 from annotator.services.campaigns import create_campaign
 from annotator.services.files import open_binary
 from annotator.services.imports import ImportOptions, import_items
+from annotator.services.picture_files import from_path
+from annotator.services.pictures import add_pictures
 
 
 class Command(BaseCommand):
@@ -44,6 +46,20 @@ class Command(BaseCommand):
             help="strength that means 'much better' in this file; without it strengths are kept "
             "as they are but not learnt from",
         )
+        parser.add_argument(
+            "--pictures",
+            type=Path,
+            action="append",
+            default=[],
+            metavar="PATH",
+            help="pictures that the texts show, stored first: a file, a folder or a ZIP archive; "
+            "can be given several times",
+        )
+        parser.add_argument(
+            "--keep-location",
+            action="store_true",
+            help="also take pictures that say where they were taken",
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
         file: Path = options["file"]
@@ -55,10 +71,13 @@ class Command(BaseCommand):
                 rejects = None
                 if options["keep_good"]:
                     rejects = stack.enter_context(rejects_path.open("w", encoding="utf-8"))
+                campaign = self._campaign(
+                    options["campaign"], create=options["create"], form=options["form"]
+                )
+                if options["pictures"]:
+                    self._pictures(campaign, options["pictures"], options["keep_location"])
                 report = import_items(
-                    campaign=self._campaign(
-                        options["campaign"], create=options["create"], form=options["form"]
-                    ),
+                    campaign=campaign,
                     stream=stream,
                     options=ImportOptions(
                         keep_good=options["keep_good"],
@@ -72,6 +91,15 @@ class Command(BaseCommand):
         self.stdout.write(str(report))
         if report.rejected:
             self.stderr.write(f"{report.rejected} bad rows written to {rejects_path}")
+
+    def _pictures(self, campaign: Campaign, paths: list[Path], keep_location: bool) -> None:
+        try:
+            with ExitStack() as stack:
+                sources = [source for path in paths for source in from_path(path, stack)]
+                said = add_pictures(campaign=campaign, sources=sources, keep_location=keep_location)
+        except TiebreakError as error:
+            raise CommandError(f"pictures: {error}") from error
+        self.stdout.write(str(said))
 
     def _campaign(self, slug: str, *, create: bool, form: str | None) -> Campaign:
         found: Campaign | None = Campaign.objects.filter(slug=slug).first()

@@ -16,6 +16,7 @@ from annotator.services.exports import ExportOptions, rows
 from annotator.services.snapshots import export_to_file
 from tests.annotator.acts import answer, lease
 from tests.campaigns import ask, item, load, make_campaign
+from tests.drawn import drawn, put
 
 
 def export(campaign: Campaign, name: str, **options: bool) -> list[tuple[Any, Any]]:
@@ -231,3 +232,26 @@ def test_an_edit_is_chosen_over_its_original(ada: User) -> None:
     edit = native["annotations"][0]["edit"]
     assert native["responses"][edit["response"]]["text"] == original.text
     assert (edit["text"], edit["reasons"]) == ("Rewritten.", ["tone"])
+
+
+def test_provenance_has_the_checksums_of_the_pictures_that_are_shown(
+    ada: User, settings: Any, tmp_path: Path
+) -> None:
+    settings.MEDIA_ROOT = tmp_path / "media"
+    campaign = make_campaign(prompts=2, people=(ada,))
+    put(campaign, {"a.png": drawn(), "unused.png": drawn(shade=2)})
+    Prompt.objects.filter(pk=campaign.prompts.order_by("pk")[0].pk).update(
+        content="![a chart](picture:a.png) ![none](picture:none.png)"
+    )
+    ask(campaign)
+    while (assignment := lease(campaign, ada)) is not None:
+        answer(assignment, ada, "a1")
+    (row, about), (_, plain) = export(campaign, "native")
+    assert "picture:a.png" in row["prompt"]
+    sha256 = campaign.pictures.get(name="a.png").sha256
+    assert about["pictures"] == {"a.png": sha256, "none.png": None}
+    assert "pictures" not in plain
+    manifest = export_to_file(
+        campaign=campaign, format_name="native", out=tmp_path / "x", options=ExportOptions()
+    )
+    assert manifest["pictures"] == {"in_campaign": 2, "included": False}
