@@ -162,15 +162,6 @@ def test_paused_finished_done_leased_and_preparing_are_told_apart(
     assert why(as_ada, campaign) == "finished"
 
 
-def test_what_only_others_may_answer_is_told(ada: User, as_ada: Client) -> None:
-    from tests.campaigns import ask, make_campaign
-
-    campaign = make_campaign(prompts=1, people=(ada,), overlap=2)
-    ask(campaign)
-    answer(lease(campaign, ada), ada)
-    assert why(as_ada, campaign) == "others"
-
-
 # --- what it costs --------------------------------------------------------------------------
 
 
