@@ -137,7 +137,9 @@ function broken(image) {
   const note = document.createElement("small");
   note.textContent = tools.broken;
   said.append(image.alt || image.src, " ", note);
-  image.closest("a.picture")?.classList.remove("picture");
+  const link = image.closest("a.picture"); // what it says is its name from now on
+  link?.classList.remove("picture");
+  link?.removeAttribute("aria-label");
   image.replaceWith(said);
 }
 
