@@ -143,6 +143,7 @@ def test_the_demo_is_seeded_once(settings: Any, tmp_path: Path) -> None:
     assert campaign.acquisition == DEFAULT_ACQUISITION
     assert Job.objects.filter(kind="card").exists()  # it came with answers
     assert campaign.queries.filter(arm="imported").count() == 112
+    assert Campaign.objects.get(slug="charts").pictures.count() == 12
     run("seed_demo")
     assert (tmp_path / "demo.json").read_text() == stored
     assert Item.objects.count() == items

@@ -17,6 +17,8 @@ from django.db import transaction
 from annotator.models import Campaign, Membership
 from annotator.services.campaigns import add_member, create_campaign, start_campaign
 from annotator.services.imports import ImportOptions, import_items
+from annotator.services.picture_files import from_stream
+from annotator.services.pictures import add_pictures
 
 DATA = Path(__file__).resolve().parents[2] / "demo"
 SLUG = "everyday"
@@ -69,11 +71,22 @@ EDITING = """\
 Rewrite the paragraph until you would put your name under it. Change as little as that takes, and
 say why. If there is nothing to change, say so.
 """
+CHARTS = """\
+# What we ask of you
+
+A few numbers, and two charts of them. Which chart would you rather be shown?
+
+- A fair chart beats a striking one: look where the axis begins.
+- Enter, or a click, enlarges a chart.
+"""
 
 
 @dataclass(frozen=True)
 class Demo:
-    """One campaign of the demo: a form of feedback on real data."""
+    """One campaign of the demo: a form of feedback on real data.
+
+    `pictures` names an archive of those that the texts show.
+    """
 
     slug: str
     name: str
@@ -81,6 +94,7 @@ class Demo:
     guidelines: str
     files: dict[str, ImportOptions]
     fields: dict[str, Any] = field(default_factory=dict)
+    pictures: str = ""
 
 
 ANSWERED = ImportOptions(history=True)
@@ -148,6 +162,14 @@ DEMOS = [
         {"everyday_known": ImportOptions(), "everyday_pool": ImportOptions()},
         {"qualification_pass": 0.6, "gold_share": 0.1, "repeat_share": 0.05},
     ),
+    Demo(
+        "charts",
+        "Two charts of the same numbers",
+        "Responses that are pictures: uploaded ones, seen by people of the campaign only.",
+        CHARTS,
+        {"charts": ImportOptions()},
+        pictures="charts.zip",
+    ),
 ]
 SMALL = {"batch_size": 8, "labels_per_round": 4, "queue_low": 4}
 
@@ -211,6 +233,9 @@ class Command(BaseCommand):
             **{**SMALL, **demo.fields},
         )
         add_member(campaign=campaign, user=people["annotator"], role=Membership.Role.ANNOTATOR)
+        if demo.pictures:
+            with (DATA / demo.pictures).open("rb") as stream:
+                add_pictures(campaign=campaign, sources=from_stream(demo.pictures, stream))
         for name, options in demo.files.items():
             with (DATA / f"{name}.jsonl").open("rb") as stream:
                 import_items(campaign=campaign, stream=stream, options=options)
