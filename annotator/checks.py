@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -246,25 +247,48 @@ def attention(*, campaign: Campaign, keys: Sequence[GoldAnswer]) -> list[Attenti
     checks = checks.standing().select_related("annotator", "query").order_by("annotator_id", "pk")
     answers = list(checks.defer("rationale", "extra", "details"))
     by_query = {key.query_id: key for key in keys if key.purpose == GoldAnswer.Purpose.GOLD}
-    first = _first_answers(campaign, answers)
+    versions = _versions(campaign, answers)
     for said in answers:
         line = found.setdefault(said.annotator_id, Attention(said.annotator))
         if said.query_id in by_query:
             line.gold += 1
             line.right += as_expected(by_query[said.query_id], said)
-        before = first.get((said.annotator_id, said.query.repeat_of_id))
-        again = before and same_again(before, (said.tiers, said.acceptable))
+        again = _same_again(said, versions)
         if again is not None:
             line.repeats += 1
             line.same += bool(again)
     return [line for line in found.values() if line.gold or line.repeats]
 
 
-def _first_answers(
-    campaign: Campaign, answers: Sequence[Annotation]
-) -> dict[tuple[int, int | None], Said]:
-    wanted = {said.query.repeat_of_id for said in answers if said.query.repeat_of_id}
-    before = Annotation.objects.filter(campaign=campaign, query_id__in=wanted).standing()
-    fields = ("annotator_id", "query_id", "tiers", "acceptable")
-    rows = before.values_list(*fields)
-    return {(annotator, query): (tiers, line) for annotator, query, tiers, line in rows}
+Versions = Mapping[tuple[int, int | None], list[Annotation]]
+
+
+def _versions(campaign: Campaign, answers: Sequence[Annotation]) -> Versions:
+    """What was said to repeats and to what they repeat, by person and query, the oldest first."""
+    twice = [(said.query_id, said.query.repeat_of_id) for said in answers]
+    wanted = {pk for query, first in twice if first for pk in (query, first)}
+    said = Annotation.objects.filter(campaign=campaign, query_id__in=wanted)
+    found: dict[tuple[int, int | None], list[Annotation]] = defaultdict(list)
+    for one in said.defer("rationale", "extra", "details").order_by("pk"):
+        found[one.annotator_id, one.query_id].append(one)
+    return found
+
+
+def _same_again(said: Annotation, versions: Versions) -> bool | None:
+    """Whether a repeat was answered like the first time; None if there is nothing to compare.
+
+    What stood when it was shown is compared with what was said to it before any correction. Both
+    answers are in the person's list, and could be made to agree afterwards.
+    """
+    if said.query.repeat_of_id is None:
+        return None
+    chain = versions[said.annotator_id, said.query_id]
+    by_pk: dict[int | None, Annotation] = {one.pk: one for one in chain}
+    while (before := by_pk.get(said.supersedes_id)) and before.outcome != "undone":
+        said = before
+    shown = min(one.shown_at for one in chain if one.shown_at)
+    first = versions[said.annotator_id, said.query.repeat_of_id]
+    stood = [one for one in first if one.outcome != "undone" and one.recorded_at <= shown]
+    if not stood:
+        return None
+    return same_again((stood[-1].tiers, stood[-1].acceptable), (said.tiers, said.acceptable))
