@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from django.contrib import admin, messages
 from django.db.models import QuerySet
 from django.http import HttpRequest
@@ -16,8 +19,8 @@ from annotator.services import jobs, rounds
 from .base import ReadOnlyAdmin
 
 
-def _metric(version: ModelVersion, name: str, form: str) -> str:
-    figure = version.metrics.get(name) or {}
+def _metric(metrics: Mapping[str, Any], name: str, form: str) -> str:
+    figure = metrics.get(name) or {}
     if figure.get("value") is None:
         return "—"
     value = format(figure["value"], form)
@@ -68,6 +71,7 @@ class ModelVersionAdmin(ReadOnlyAdmin):
 
     list_display = ["campaign", "made_by", "kind", "comparisons", "accuracy", "log_loss", "tested"]
     list_filter = [("campaign", admin.RelatedOnlyFieldListFilter), "kind"]
+    readonly_fields = ["accuracy", "log_loss", "good_enough"]
 
     @admin.display(description="round", ordering="round__number")
     def made_by(self, version: ModelVersion) -> int:
@@ -77,12 +81,25 @@ class ModelVersionAdmin(ReadOnlyAdmin):
     @admin.display(description="accuracy on the holdout")
     def accuracy(self, version: ModelVersion) -> str:
         """With 95 % interval."""
-        return _metric(version, "accuracy", ".1%")
+        return _metric(version.metrics, "accuracy", ".1%")
 
     @admin.display(description="log-loss on the holdout")
     def log_loss(self, version: ModelVersion) -> str:
         """With 95 % interval."""
-        return _metric(version, "log_loss", ".3f")
+        return _metric(version.metrics, "log_loss", ".3f")
+
+    @admin.display(description="what is good enough, on the holdout")
+    def good_enough(self, version: ModelVersion) -> str:
+        """How well the model knows the line, in words; only some forms ask about it."""
+        line = version.metrics.get("good_enough")
+        if not line:
+            return "Not known: no held-out answer, or nothing this model learnt from, says it."
+        return (
+            f"Whether a response is good enough was said {line['n']} times about "
+            f"{line['prompts']} held-out prompts. Called right: "
+            f"{_metric(line, 'accuracy', '.1%')}. Log-loss: {_metric(line, 'log_loss', '.3f')}; "
+            "0.693 is a coin. In brackets: 95 % intervals over prompts."
+        )
 
     @admin.display(description="holdout answers")
     def tested(self, version: ModelVersion) -> int:

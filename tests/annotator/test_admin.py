@@ -10,7 +10,16 @@ from django.contrib.auth.models import Permission, User
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 
-from annotator.models import Campaign, Guidelines, Item, Job, Membership, Query, Round
+from annotator.models import (
+    Campaign,
+    Guidelines,
+    Item,
+    Job,
+    Membership,
+    ModelVersion,
+    Query,
+    Round,
+)
 from annotator.services.campaigns import (
     add_member,
     create_campaign,
@@ -246,6 +255,53 @@ def test_flagged_questions_are_decided_in_the_admin(
 def test_every_list_opens(campaign: Campaign, ada: User, as_ruth: Client, model: str) -> None:
     answer(lease(campaign, ada), ada)
     assert as_ruth.get(f"{ADMIN}/{model}/").status_code == 200
+
+
+def figure(value: float, low: float | None, high: float | None) -> dict[str, float | None]:
+    return {"value": value, "low": low, "high": high}
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        (
+            {
+                "n": 64,
+                "prompts": 20,
+                "accuracy": figure(0.8125, 0.7, 0.9),
+                "log_loss": figure(0.5, 0.4, 0.625),
+            },
+            "was said 64 times about 20 held-out prompts. "
+            "Called right: 81.2% (70.0% to 90.0%). Log-loss: 0.500 (0.400 to 0.625)",
+        ),
+        (
+            {
+                "n": 4,
+                "prompts": 3,
+                "accuracy": figure(0.75, None, None),
+                "log_loss": figure(0.5, None, None),
+            },
+            "Called right: 75.0% (too few prompts for an interval). Log-loss: 0.500 (too few",
+        ),
+        (None, "Not known: no held-out answer"),
+    ],
+    ids=["an interval", "too few prompts", "nothing"],
+)
+def test_a_model_version_says_how_well_it_knows_what_is_good_enough(
+    campaign: Campaign, as_ruth: Client, line: dict[str, Any] | None, words: str
+) -> None:
+    made = ModelVersion.objects.create(
+        campaign=campaign,
+        round=Round.objects.get(),
+        kind="all",
+        head="linear",
+        encoder_key="hashed",
+        annotations_seen=9,
+        comparisons=9,
+        metrics={"n": 5} | ({"good_enough": line} if line else {}),
+    )
+    page = as_ruth.get(f"{ADMIN}/modelversion/{made.pk}/change/").content.decode()
+    assert words in page
 
 
 def test_staff_see_only_the_campaigns_they_steer(campaign: Campaign, sam: User) -> None:
