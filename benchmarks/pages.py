@@ -1,4 +1,4 @@
-"""How fast the annotator's pages are: submit with the next question, over real HTTP.
+"""How fast the annotator's pages are: sending an answer, and leasing the next question ahead.
 
     .venv/bin/python -m benchmarks.pages [--people 64] [--think 5] [--seconds 60]
 
@@ -14,6 +14,7 @@ import random
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
+from typing import BinaryIO
 
 from benchmarks.people import Person, assignment_on
 from benchmarks.stack import running
@@ -52,7 +53,7 @@ def prepare(people: int, questions: int) -> None:
         add_member(campaign=campaign, user=user)
 
 
-def _items(number: int) -> object:
+def _items(number: int) -> BinaryIO:
     import io
     import json
 
@@ -109,14 +110,20 @@ def main() -> int:
         until = time.monotonic() + options.seconds
         with ThreadPoolExecutor(options.people) as pool:
             list(pool.map(lambda person: work(person, options.think, until), people))
-    spent = sorted(second for person in people for second in person.seconds)
+    spent = [second for person in people for second in person.seconds]
+    leased = [second for person in people for second in person.ahead_seconds]
     print(
         f"{options.people} people thinking {options.think:g} s: {len(spent)} answers, "
-        f"{len(spent) / options.seconds:.1f} a second; submit + next: "
-        f"p50 {1000 * spent[len(spent) // 2]:.0f} ms, "
-        f"p95 {1000 * spent[int(len(spent) * 0.95)]:.0f} ms, max {1000 * spent[-1]:.0f} ms"
+        f"{len(spent) / options.seconds:.1f} a second; answer: {_spread(spent)}; "
+        f"next question ahead: {_spread(leased)}"
     )
     return 0
+
+
+def _spread(seconds: list[float]) -> str:
+    times = sorted(1000 * one for one in seconds)
+    middle, most = times[len(times) // 2], times[int(len(times) * 0.95)]
+    return f"p50 {middle:.0f} ms, p95 {most:.0f} ms, max {times[-1]:.0f} ms"
 
 
 if __name__ == "__main__":

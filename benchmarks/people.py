@@ -20,6 +20,7 @@ ASSIGNMENT = re.compile(r"/a/([0-9a-f-]{36})/answer/")
 KEY = re.compile(r'name="submission_key" value="([0-9a-f-]{36})"')
 TOKEN = re.compile(r'name="csrfmiddlewaretoken" value="([^"]+)"')
 VERSION = re.compile(r'name="version" value="(\d+)"')
+HTMX = {"HX-Request": "true"}
 
 
 class Verdicts:
@@ -53,12 +54,21 @@ class Verdicts:
 
 @dataclass
 class Person:
-    """A browser without a screen: signs in, reads, answers."""
+    """A browser without a screen: signs in, reads, leases the next question, answers.
+
+    Attributes:
+        seconds: How long each answer took to be confirmed.
+        ahead_seconds: How long each lease of a next question took, while the person reads.
+        ahead: The page of that question; empty where there is none.
+    """
 
     base: str
     username: str
     password: str
+    slug: str = ""
     seconds: list[float] = field(default_factory=list)
+    ahead_seconds: list[float] = field(default_factory=list)
+    ahead: str = ""
 
     def __post_init__(self) -> None:
         self.opener = urllib.request.build_opener(
@@ -84,14 +94,30 @@ class Person:
         token = _found(TOKEN, self.get("/signin/"))
         fields = {"username": self.username, "password": self.password}
         self.post("/signin/", fields | {"csrfmiddlewaretoken": token})
+        self.slug = slug
         page = self.get(f"/c/{slug}/")
         if (version := VERSION.search(page)) and not KEY.search(page):
             fields = {"version": version[1], "csrfmiddlewaretoken": _found(TOKEN, page)}
             page = self.post(f"/c/{slug}/guidelines/", fields)
+        self.look_ahead(page)
         return page
 
+    def look_ahead(self, page: str) -> None:
+        """Lease the question after the one on a page, as browsers do as soon as they show it."""
+        self.ahead = ""
+        if current := assignment_on(page):
+            fields = {"after": current, "csrfmiddlewaretoken": _found(TOKEN, page)}
+            began = time.perf_counter()
+            self.ahead = self.post(f"/c/{self.slug}/ahead/", fields, **HTMX)
+            self.ahead_seconds.append(time.perf_counter() - began)
+
     def answer(self, page: str, button: str, **fields: str) -> str:
-        """Press a button on a page; returns the page with the next question."""
+        """Press a button on a page; returns the page with the next question.
+
+        That is the one leased ahead where the server has nothing against it.
+        """
+        leased = self.ahead
+        shown = {"X-Tiebreak-Ahead": following} if (following := assignment_on(leased)) else {}
         sent = {
             "choice": button,
             "submission_key": _found(KEY, page),
@@ -99,9 +125,10 @@ class Person:
             **fields,
         }
         began = time.perf_counter()
-        after = self.post(ASSIGNMENT.search(page)[0], sent, **{"HX-Request": "true"})  # type: ignore[index]
+        after = self.post(ASSIGNMENT.search(page)[0], sent, **HTMX, **shown)  # type: ignore[index]
         self.seconds.append(time.perf_counter() - began)
-        return after
+        self.look_ahead(after or leased)
+        return after or leased
 
 
 def _found(pattern: re.Pattern[str], page: str) -> str:

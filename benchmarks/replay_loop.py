@@ -68,6 +68,7 @@ def work(person: Person, verdicts: Verdicts, labels: int, patience: float) -> in
                 break
             time.sleep(0.5)
             page = person.get("/c/replay/", **{"HX-Request": "true"})
+            person.look_ahead(page)
             continue
         page = person.answer(page, verdicts.button(texts_shown(assignment)), active_ms="1000")
         answered, waited = answered + 1, time.monotonic()
