@@ -134,6 +134,8 @@ async function sendOne(entry) {
 /** Another tab has sent what this one was waiting to send: what comes next is with the server. */
 function sentElsewhere() {
   if (form()?.inert) location.reload();
+  else if (tries && !notice().querySelector(".signin-here")) notice().replaceChildren();
+  tries = 0;
 }
 
 async function confirmed(entry, reply) {

@@ -127,3 +127,18 @@ def test_without_a_connection_both_tabs_keep_what_they_say(tabs: tuple[Any, Any]
         arg=str(said.assignment_id),
     )
     assert other.is_enabled("#question button[name=choice] >> nth=0")
+
+
+def test_a_tab_that_waited_goes_on_when_another_has_sent_its_answer(tabs: tuple[Any, Any]) -> None:
+    first, second = tabs
+    first.context.set_offline(True)
+    first.keyboard.press("2")
+    first.wait_for_selector("#notice :text('Not sent yet')")
+    first.route("**/answer/", lambda route: route.abort())  # this tab alone has no luck
+    first.context.set_offline(False)
+    second.bring_to_front()
+    second.evaluate("() => dispatchEvent(new Event('online'))")
+    until(lambda: Annotation.objects.count() == 1, seconds=30, what="the answer")
+    first.bring_to_front()
+    first.wait_for_selector("#notice :text('Not sent yet')", state="detached", timeout=40_000)
+    assert question(first) != str(Annotation.objects.get().assignment_id)
