@@ -8,6 +8,7 @@ TiebreakError
 ├── Conflict                the state moved on while the person worked     (409)
 │   ├── AssignmentClosed    this assignment has an answer already
 │   │   └── AnsweredElsewhere   under the same key, and it says something else
+│   ├── LeaseLost           somebody else has the question by now
 │   ├── AnswerChanged       the answer was corrected already, in another tab
 │   ├── NothingToUndo       no answer of this person is open to undo
 │   └── WrongState          e.g. starting a campaign that runs
@@ -49,6 +50,10 @@ class AnsweredElsewhere(AssignmentClosed):
     """The same page was sent before, perhaps from another tab, and said something else."""
 
 
+class LeaseLost(Conflict):
+    """Somebody else has the question by now, or has answered it."""
+
+
 class AnswerChanged(Conflict):
     """What was to be corrected has been corrected meanwhile, by another tab or request."""
 
@@ -77,10 +82,11 @@ class RowProblem:
     field: str
     message: str
     item_id: str = ""
+    unit: str = "line"
 
     def __str__(self) -> str:
         who = f" (id {self.item_id!r})" if self.item_id else ""
-        return f"line {self.line}{who}, field {self.field!r}: {self.message}"
+        return f"{self.unit} {self.line}{who}, field {self.field!r}: {self.message}"
 
 
 class ImportRejected(InvalidInput):

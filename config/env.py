@@ -6,6 +6,7 @@ holds the value (how Docker and Kubernetes hand over secrets).
 """
 
 import os
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -75,6 +76,14 @@ def choice(name: str, default: str, options: Sequence[str]) -> str:
     value = text(name, default).strip().lower()
     if value not in options:
         raise ImproperlyConfigured(f"{name}={value!r} must be one of: {', '.join(options)}.")
+    return value
+
+
+def rate(name: str, default: str) -> str:
+    """Read how often something may be done: ``1200/min``; per s, min, hour or day."""
+    value = text(name, default).strip().lower()
+    if not re.fullmatch(r"[1-9][0-9]{0,8}/(s|sec|min|hour|day)", value):
+        raise ImproperlyConfigured(f"{name}={value!r} must be a number per time, such as 1200/min.")
     return value
 
 

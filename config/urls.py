@@ -1,8 +1,9 @@
 """Where each address leads."""
 
 from django.contrib import admin
-from django.urls import include, path
+from django.urls import include, path, re_path
 
+from annotator.api.docs import nothing_here
 from annotator.views import health
 
 urlpatterns = [
@@ -10,5 +11,6 @@ urlpatterns = [
     path("readyz", health.ready, name="readyz"),
     path("admin/", admin.site.urls),
     path("api/", include("annotator.api.urls")),
+    re_path("^api/", nothing_here),
     path("", include("annotator.urls")),
 ]

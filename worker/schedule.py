@@ -11,11 +11,12 @@ from django.db.models.functions import Now
 
 from annotator import dispatch
 from annotator.errors import WrongState
-from annotator.models import Campaign, Job, Round
+from annotator.models import AnsweredRequest, Campaign, Job, Round
 from annotator.services import rounds
 from annotator.services.jobs import CANCELLED, give_up
 
 RETRY_AFTER = timedelta(minutes=15)
+REMEMBERED = timedelta(days=1)  # answers to requests with an idempotency key
 
 
 def sweep() -> str:
@@ -27,6 +28,7 @@ def sweep() -> str:
         for campaign in Campaign.objects.filter(state=Campaign.State.RUNNING)
     )
     rung = ring_again()
+    AnsweredRequest.objects.filter(created_at__lt=Now() - REMEMBERED).delete()
     return f"rang {rung}, asked for {asked} rounds, mended {mended} rounds, gave up {given_up} jobs"
 
 

@@ -7,15 +7,19 @@ from uuid import UUID
 from django.db.models import QuerySet
 from django.http import FileResponse
 from django.urls import reverse
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework import generics, serializers, status
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from annotator.api.base import Pages, conditional, readable
+from annotator.api.idempotency import idempotent
 from annotator.errors import Missing
 from annotator.models import Campaign, Snapshot
 from annotator.services.exports import FORMATS, ExportOptions
-from annotator.services.snapshots import DATA, part_path, request_snapshot
+from annotator.services.snapshots import DATA, PARTS, part_path, request_snapshot
 
 
 class ExportRequest(serializers.Serializer[Snapshot]):
@@ -59,16 +63,18 @@ class ExportList(generics.ListAPIView[Snapshot]):
     """GET: exports of a campaign. POST: ask for one (202; poll the answer's `id`)."""
 
     serializer_class = SnapshotSerializer
+    pagination_class = Pages
 
     def get_queryset(self) -> QuerySet[Snapshot]:
         """Exports of this campaign that the token may see."""
-        return _snapshots(self.request).filter(campaign__slug=self.kwargs["slug"])
+        campaign = readable(self.request, self.kwargs["slug"])
+        return campaign.snapshots.select_related("campaign")
 
+    @extend_schema(request=ExportRequest, responses={202: SnapshotSerializer})
+    @idempotent
     def post(self, request: Request, slug: str) -> Response:
         """Ask a worker to build an export."""
-        campaign = Campaign.objects.readable_by(request.user).filter(slug=slug).first()
-        if campaign is None:
-            raise Missing(f"no campaign {slug!r} that you may export")
+        campaign = readable(request, slug)
         wanted = ExportRequest(data=request.data)
         wanted.is_valid(raise_exception=True)
         options = dict(wanted.validated_data)
@@ -83,6 +89,7 @@ class ExportList(generics.ListAPIView[Snapshot]):
         return Response(shown, status=status.HTTP_202_ACCEPTED, headers=where)
 
 
+@conditional
 class ExportDetail(generics.RetrieveAPIView[Snapshot]):
     """GET: state, manifest and checksums of one export."""
 
@@ -96,6 +103,10 @@ class ExportDetail(generics.RetrieveAPIView[Snapshot]):
 class ExportDownload(APIView):
     """GET: the rows; `?part=provenance.jsonl` or `manifest.json` for what belongs to them."""
 
+    @extend_schema(
+        parameters=[OpenApiParameter("part", enum=PARTS, default=DATA)],
+        responses={(200, "application/octet-stream"): OpenApiTypes.BINARY},
+    )
     def get(self, request: Request, pk: UUID) -> FileResponse:
         """Stream one part."""
         snapshot = _snapshots(request).filter(pk=pk).first()

@@ -1,13 +1,44 @@
 """REST addresses, under /api/."""
 
 from django.urls import path
+from drf_spectacular.views import SpectacularAPIView
 
-from annotator.api import campaigns, exports
+from annotator.api import campaigns, docs, exports, loop, pool, record, work
+
+CAMPAIGN = "campaigns/<slug:slug>/"
 
 urlpatterns = [
+    path("schema/", SpectacularAPIView.as_view(), name="api-schema"),
+    path("docs/", docs.page, name="api-docs"),
     path("campaigns/", campaigns.CampaignList.as_view(), name="api-campaigns"),
-    path("campaigns/<slug:slug>/", campaigns.CampaignDetail.as_view(), name="api-campaign"),
-    path("campaigns/<slug:slug>/exports/", exports.ExportList.as_view(), name="api-exports"),
+    path(CAMPAIGN, campaigns.CampaignDetail.as_view(), name="api-campaign"),
+    path(f"{CAMPAIGN}state/", campaigns.CampaignState.as_view(), name="api-campaign-state"),
+    path(f"{CAMPAIGN}guidelines/", campaigns.GuidelinesList.as_view(), name="api-guidelines"),
+    path(
+        f"{CAMPAIGN}guidelines/<int:version>/read/",
+        work.GuidelinesRead.as_view(),
+        name="api-guidelines-read",
+    ),
+    path(f"{CAMPAIGN}members/", campaigns.MemberList.as_view(), name="api-members"),
+    path(f"{CAMPAIGN}items/", pool.ItemList.as_view(), name="api-items"),
+    path(f"{CAMPAIGN}items/<path:item>/", pool.ItemDetail.as_view(), name="api-item"),
+    path(f"{CAMPAIGN}queries/", record.QueryList.as_view(), name="api-queries"),
+    path(f"{CAMPAIGN}queries/<int:pk>/", record.QueryDetail.as_view(), name="api-query"),
+    path(f"{CAMPAIGN}annotations/", record.AnnotationList.as_view(), name="api-annotations"),
+    path(f"{CAMPAIGN}annotators/", record.AnnotatorList.as_view(), name="api-annotators"),
+    path(f"{CAMPAIGN}rounds/", loop.RoundList.as_view(), name="api-rounds"),
+    path(f"{CAMPAIGN}rounds/<int:number>/", loop.RoundDetail.as_view(), name="api-round"),
+    path(
+        f"{CAMPAIGN}rounds/<int:number>/retry/", loop.RoundRetry.as_view(), name="api-round-retry"
+    ),
+    path(f"{CAMPAIGN}models/", loop.ModelList.as_view(), name="api-models"),
+    path(f"{CAMPAIGN}metrics/", loop.Metrics.as_view(), name="api-metrics"),
+    path(f"{CAMPAIGN}next/", work.Next.as_view(), name="api-next"),
+    path(f"{CAMPAIGN}undo/", work.Undo.as_view(), name="api-undo"),
+    path("assignments/<uuid:pk>/", work.AssignmentDetail.as_view(), name="api-assignment"),
+    path("assignments/<uuid:pk>/annotation/", work.AnnotationOf.as_view(), name="api-annotation"),
+    path("assignments/<uuid:pk>/lease/", work.Lease.as_view(), name="api-lease"),
+    path(f"{CAMPAIGN}exports/", exports.ExportList.as_view(), name="api-exports"),
     path("exports/<uuid:pk>/", exports.ExportDetail.as_view(), name="api-export"),
     path(
         "exports/<uuid:pk>/download/", exports.ExportDownload.as_view(), name="api-export-download"

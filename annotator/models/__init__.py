@@ -9,10 +9,12 @@ from .picture import Picture
 from .pool import Item, ItemResponse, Prompt, Response
 from .quality import GoldAnswer
 from .query import Assignment, Query, QueryResponse, Round, Slot
+from .replay import AnsweredRequest
 
 __all__ = [
     "Annotation",
     "Annotator",
+    "AnsweredRequest",
     "Assignment",
     "Campaign",
     "EncoderCard",

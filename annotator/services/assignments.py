@@ -15,7 +15,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from annotator import selectors
-from annotator.errors import Missing, NotQualified
+from annotator.errors import AssignmentClosed, LeaseLost, Missing, NotQualified
 from annotator.models import Annotator, Assignment, Campaign, Query, Slot
 from annotator.services import mixing
 from annotator.services.mixing import lease_end
@@ -199,6 +199,45 @@ def renew_lease(*, assignment: Assignment) -> bool:
         Assignment.objects.filter(pk=assignment.pk).update(lease_until=until)
     assignment.lease_until = until
     return True
+
+
+@transaction.atomic
+def keep_lease(*, assignment_id: uuid.UUID, user: User) -> Assignment:
+    """Renew the lease of a person's open question.
+
+    Raises:
+        Missing: no such assignment, or another person's.
+        AssignmentClosed: it was answered, skipped or flagged.
+        LeaseLost: somebody else has the question by now, or has answered it.
+    """
+    assignment = _own(assignment_id, user)
+    if assignment.state != Assignment.State.OPEN:
+        raise AssignmentClosed(_("this question was answered already; there is nothing to keep"))
+    if not renew_lease(assignment=assignment):
+        raise LeaseLost(_("somebody else has this question by now"))
+    return assignment
+
+
+@transaction.atomic
+def release_lease(*, assignment_id: uuid.UUID, user: User) -> None:
+    """Give a question back without an answer: others may have it at once, and so may this person.
+
+    Raises:
+        Missing: no such assignment, or another person's.
+    """
+    assignment = _own(assignment_id, user)
+    mine = Slot.objects.filter(pk=assignment.slot_id, state="leased", holder=assignment.pk)
+    if mine.update(state="open", leased_until=None, holder=None):
+        Assignment.objects.filter(pk=assignment.pk).update(lease_until=timezone.now())
+
+
+def _own(assignment_id: uuid.UUID, user: User) -> Assignment:
+    """A person's assignment, locked: the order of locks is assignment, then slot."""
+    mine = Assignment.objects.of_person(user).select_related("annotator__campaign")
+    found = mine.select_for_update(of=("self",)).filter(pk=assignment_id).first()
+    if found is None:
+        raise Missing(_("no such assignment of yours"))
+    return found
 
 
 def drafted(data: Mapping[str, Any]) -> dict[str, Any]:

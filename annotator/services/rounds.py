@@ -13,6 +13,7 @@ from django.utils import timezone
 from annotator import dispatch, selectors
 from annotator.errors import WrongState
 from annotator.models import (
+    Annotator,
     Campaign,
     ModelVersion,
     Query,
@@ -54,6 +55,14 @@ def due_reason(status: selectors.LoopStatus, campaign: Campaign) -> str | None:
     if status.open_slots == 0 and status.fresh:
         return "the last answers are in"
     return None
+
+
+def status_for(*, annotator: Annotator) -> selectors.LoopStatus:
+    """The loop as one annotator sees it; when that says that a round is due, one is asked for."""
+    status = selectors.loop_status(campaign_id=annotator.campaign_id, annotator_id=annotator.pk)
+    if due_reason(status, annotator.campaign):
+        dispatch.nudge(annotator.campaign)
+    return status
 
 
 def request_round_if_due(*, campaign: Campaign) -> Round | None:

@@ -13,7 +13,7 @@ from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
-from annotator import dispatch, keys, selectors
+from annotator import keys, selectors
 from annotator.errors import AnsweredElsewhere, InvalidAnswer, InvalidInput, Missing, NotQualified
 from annotator.models import Annotator, Assignment
 from annotator.querysets import TESTS
@@ -35,19 +35,11 @@ def _workspace(
     errors: Mapping[str, list[str]] | None = None,
     values: Mapping[str, Any] | None = None,
 ) -> Workspace:
-    status = _status(annotator)
+    status = rounds.status_for(annotator=annotator)
     if assignment is None:
         empty = selectors.why_empty(campaign=annotator.campaign, annotator=annotator)
         return Workspace(annotator, status, keys.keys_for(status.own_keys), empty=empty)
     return question(annotator, assignment, status, errors=errors, values=values)
-
-
-def _status(annotator: Annotator) -> selectors.LoopStatus:
-    """The figures on the page; when they say that a round is due, one is asked for."""
-    status = selectors.loop_status(campaign_id=annotator.campaign_id, annotator_id=annotator.pk)
-    if rounds.due_reason(status, annotator.campaign):
-        dispatch.nudge(annotator.campaign)
-    return status
 
 
 def _show(request: HttpRequest, workspace: Workspace, *, status: int = 200) -> HttpResponse:
@@ -154,7 +146,7 @@ def _next(request: HttpRequest, *, slug: str) -> HttpResponse:
     if first := _comes_first(annotator):
         return onboarding.send_to(request, first, slug)
     if assignment is not None and request.headers.get("X-Tiebreak-Ahead") == str(assignment.pk):
-        _status(annotator)
+        rounds.status_for(annotator=annotator)
         return HttpResponse(status=204)
     return _show(request, _workspace(annotator, assignment))
 
