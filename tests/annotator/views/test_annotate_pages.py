@@ -8,17 +8,13 @@ from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
-from django.db import connection
 from django.test import Client
-from django.test.utils import CaptureQueriesContext
 
 from annotator import dispatch
 from annotator.models import Annotation, Annotator, Assignment, Campaign, Response
 from annotator.services.campaigns import publish_guidelines, set_state
 from tests.annotator.acts import answer, expire, lease
-
-HTMX = {"HTTP_HX_REQUEST": "true"}
-CONTROL = re.compile(r"^(BEGIN|COMMIT|ROLLBACK|SAVEPOINT|RELEASE)")
+from tests.annotator.views.pages import HTMX, queries
 
 
 def press(client: Client, assignment: Assignment, choice: str = "a2", **more: Any) -> Any:
@@ -26,13 +22,6 @@ def press(client: Client, assignment: Assignment, choice: str = "a2", **more: An
     headers = {key: more.pop(key) for key in list(more) if key.startswith("HTTP_")}
     fields = {"choice": choice, "submission_key": str(assignment.submission_key), **more}
     return client.post(f"/a/{assignment.pk}/answer/", fields, **headers)
-
-
-def queries(act: Any) -> list[str]:
-    """The statements of one request, without transaction control."""
-    with CaptureQueriesContext(connection) as captured:
-        act()
-    return [q["sql"] for q in captured if not CONTROL.match(q["sql"])]
 
 
 # --- it works ---------------------------------------------------------------------------

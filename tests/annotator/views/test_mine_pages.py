@@ -1,4 +1,4 @@
-"""One's own pages: keys, what one has answered, and changing an answer."""
+"""What one has answered, in words, and what one did today."""
 
 from __future__ import annotations
 
@@ -12,100 +12,16 @@ from django.contrib.auth.models import User
 from django.test import Client
 from django.utils import timezone
 
-from annotator import dispatch, my_answers
-from annotator.models import Annotation, Assignment, Campaign, Preferences, Prompt, Query, Slot
+from annotator import my_answers
+from annotator.models import Assignment, Campaign, Prompt, Query
 from annotator.services.annotations import undo_last
 from annotator.services.campaigns import set_state
-from annotator.services.corrections import key_after
-from annotator.services.preferences import save_keys
 from tests.annotator.acts import answer, expire, lease
-from tests.annotator.views.test_annotate_pages import HTMX, queries
+from tests.annotator.views.pages import html, queries
 from tests.campaigns import ask, make_campaign
 
 SOMEBODY = "2dd56f5f-db20-4fd5-a02c-709285c4c70e"  # the same in every process: names a test
-
 SECRETS = ("model-one", "model-two", "propensity", "random", "policy", "holdout", "gold", "arm")
-
-
-def html(reply: Any) -> str:
-    return str(reply.content.decode())
-
-
-def keys(**changed: str) -> dict[str, str]:
-    """The page of keys as it is sent: every action has a field."""
-    return {f"key-{action.replace('_', '.')}": key for action, key in changed.items()}
-
-
-# --- keys ----------------------------------------------------------------------------------
-
-
-def test_keys_are_saved_and_are_on_the_buttons(
-    campaign: Campaign, ada: User, as_ada: Client
-) -> None:
-    reply = as_ada.post("/keys/", keys(skip="é", choice_1="ф"))
-    assert (reply.status_code, reply["Location"]) == (302, "/keys/")
-    assert Preferences.objects.get().keys == {"skip": "é", "choice.1": "ф"}
-    assert 'name="key-skip" value="é"' in html(as_ada.get("/keys/"))
-    page = html(as_ada.get(f"/c/{campaign.slug}/"))
-    assert re.search(r'value="skip"[^>]*data-key="é"', page)
-    assert re.search(r'value="a3"[^>]*data-key="ф"', page)
-
-
-def test_a_clash_is_shown_beside_both_fields_and_nothing_is_stored(
-    ada: User, as_ada: Client
-) -> None:
-    save_keys(user=ada, given={"undo": "w"})
-    reply = as_ada.post("/keys/", keys(skip="f", undo="q", flag="f"))
-    assert reply.status_code == 422
-    page = html(reply)
-    for action in ("skip", "flag"):
-        assert re.search(rf'name="key-{action}" value="f"[^>]*aria-invalid="true"', page)
-        assert f'id="error-{action}"' in page
-    assert Preferences.objects.get().keys == {"undo": "w"}
-
-
-@pytest.mark.parametrize("key", ["ab", "\u202e", "\0", "x" * 5000, "<script>alert(1)</script>"])
-def test_what_is_no_key_is_refused(as_ada: Client, key: str) -> None:
-    reply = as_ada.post("/keys/", keys(skip=key))
-    assert reply.status_code == 422
-    assert "<script>alert" not in html(reply)
-    assert not Preferences.objects.exists()
-
-
-def test_back_to_the_defaults(ada: User, as_ada: Client) -> None:
-    save_keys(user=ada, given={"undo": "w"})
-    assert as_ada.post("/keys/", {"what": "defaults"}).status_code == 302
-    assert Preferences.objects.get().keys == {}
-
-
-def test_keys_are_ones_own(campaign: Campaign, ada: User, as_ada: Client, as_ben: Client) -> None:
-    save_keys(user=ada, given={"skip": "é"})
-    assert 'data-key="é"' not in html(as_ben.get(f"/c/{campaign.slug}/"))
-
-
-@pytest.mark.parametrize("where", ["//evil.example/", "https://evil.example/", "javascript:x"])
-def test_the_way_back_stays_on_this_site(as_ada: Client, where: str) -> None:
-    assert where not in html(as_ada.get("/keys/", {"next": where}))
-    assert as_ada.post("/keys/", {"next": where})["Location"] == "/keys/"
-
-
-def test_the_way_back_is_kept(campaign: Campaign, as_ada: Client) -> None:
-    back = f"/c/{campaign.slug}/"
-    assert f'href="/keys/?next={back}"' in html(as_ada.get(back))
-    where = as_ada.post("/keys/", {"next": back})["Location"]
-    assert f'href="{back}"' in html(as_ada.get(where))
-
-
-def test_keys_need_somebody() -> None:
-    assert Client().get("/keys/")["Location"].startswith("/signin/")
-
-
-@pytest.mark.parametrize("method", ["put", "delete"])
-def test_keys_take_get_and_post_only(as_ada: Client, method: str) -> None:
-    assert getattr(as_ada, method)("/keys/").status_code == 405
-
-
-# --- my answers ----------------------------------------------------------------------------
 
 
 def test_answers_are_listed_newest_first_in_words(
@@ -308,145 +224,6 @@ def test_the_list_takes_get_only(campaign: Campaign, as_ada: Client, method: str
     assert getattr(as_ada, method)(f"/c/{campaign.slug}/mine/").status_code == 405
 
 
-# --- changing an answer --------------------------------------------------------------------
-
-
-@pytest.fixture
-def said(campaign: Campaign, ada: User) -> Annotation:
-    return answer(lease(campaign, ada), ada, "a2", rationale="first thought")
-
-
-def send(client: Client, said: Annotation, verdict: str = "b3", **more: Any) -> Any:
-    """Send the correction as its page does."""
-    headers = {key: more.pop(key) for key in list(more) if key.startswith("HTTP_")}
-    fields = {
-        "choice": "submit",
-        "verdict": verdict,
-        "submission_key": str(key_after(said)),
-        **more,
-    }
-    return client.post(f"/a/{said.assignment_id}/change/", fields, **headers)
-
-
-def test_the_page_shows_the_same_sides_filled_in(said: Annotation, as_ada: Client) -> None:
-    page = as_ada.get(f"/a/{said.assignment_id}/change/")
-    assert page.context["w"].sight.shown.order == tuple(said.display_order)
-    text = html(page)
-    assert re.search(r'name="verdict" value="a2"[^>]* checked', text)
-    assert "first thought" in text
-    assert "Save the correction" in text
-    assert "You answered: <strong>A better than B, clearly</strong>" in text
-    for absent in ('value="skip"', 'value="flag"', 'id="undo"', "data-draft-url", "data-ahead"):
-        assert absent not in text
-    assert [word for word in SECRETS if re.search(rf"\b{word}\b", text)] == []
-
-
-def test_a_correction_is_stored_and_leads_to_the_list(
-    campaign: Campaign, said: Annotation, as_ada: Client
-) -> None:
-    reply = send(as_ada, said, rationale="second thought")
-    assert (reply.status_code, reply["Location"]) == (302, f"/c/{campaign.slug}/mine/")
-    assert Slot.objects.get(annotation__isnull=False).annotation.supersedes == said
-    page = html(as_ada.get(reply["Location"]))
-    assert "The correction is saved." in page
-    assert ">corrected<" in page
-    assert "first thought" in page
-
-
-def test_the_outbox_is_led_there_only_from_the_page_itself(
-    campaign: Campaign, said: Annotation, as_ada: Client
-) -> None:
-    reply = send(as_ada, said, **HTMX)
-    assert (reply.status_code, reply["HX-Redirect"]) == (204, f"/c/{campaign.slug}/mine/")
-    elsewhere = send(as_ada, said, HTTP_X_TIEBREAK_AHEAD=str(uuid4()), **HTMX)
-    assert (elsewhere.status_code, elsewhere.has_header("HX-Redirect")) == (204, False)
-    assert Annotation.objects.count() == 2
-
-
-def test_the_same_page_twice_is_stored_once(said: Annotation, as_ada: Client) -> None:
-    assert send(as_ada, said).status_code == send(as_ada, said).status_code == 302
-    assert Annotation.objects.count() == 2
-
-
-@pytest.mark.parametrize("headers", [HTMX, {}])
-def test_an_outdated_tab_is_told_loses_nothing_and_can_save_again(
-    said: Annotation, as_ada: Client, headers: dict[str, str]
-) -> None:
-    send(as_ada, said, "b3")
-    reply = send(as_ada, said, "a1", rationale="my tab", **headers)
-    assert reply.status_code == 409
-    page = html(reply)
-    assert "it now says: B better than A, much" in page
-    assert "my tab" in page
-    assert re.search(r'name="verdict" value="a1"[^>]* checked', page)
-    now = Annotation.objects.get(supersedes=said)
-    assert str(key_after(now)) in page
-    assert send(as_ada, now, "a1", rationale="my tab").status_code == 302
-    assert Annotation.objects.standing().get().rationale == "my tab"
-
-
-@pytest.mark.parametrize("choice", ["", "a9", "neither of them"])
-def test_a_wrong_correction_is_refused_and_the_text_kept(
-    said: Annotation, as_ada: Client, choice: str
-) -> None:
-    reply = send(as_ada, said, choice, rationale="long thoughts", **HTMX)
-    assert reply.status_code == 422
-    assert "long thoughts" in html(reply)
-    assert Annotation.objects.count() == 1
-
-
-def test_a_forged_skip_is_refused_in_words(said: Annotation, as_ada: Client) -> None:
-    reply = send(as_ada, said, choice="skip")
-    assert reply.status_code == 422
-    assert "not skipped or flagged afterwards" in html(reply)
-
-
-@pytest.mark.parametrize("key", ["", "x"])
-def test_a_missing_key_is_named(said: Annotation, as_ada: Client, key: str) -> None:
-    reply = send(as_ada, said, submission_key=key)
-    assert reply.status_code == 422
-    assert "submission_key" in html(reply)
-
-
-def test_other_peoples_answers_are_not_found(
-    said: Annotation, as_ben: Client, as_ruth: Client, as_sam: Client
-) -> None:
-    for client in (as_ben, as_ruth, as_sam):
-        assert client.get(f"/a/{said.assignment_id}/change/").status_code == 404
-        assert send(client, said).status_code == 404
-    assert Annotation.objects.count() == 1
-
-
-def test_an_open_question_is_answered_and_not_corrected(
-    campaign: Campaign, ada: User, as_ada: Client
-) -> None:
-    reply = as_ada.get(f"/a/{lease(campaign, ada).pk}/change/")
-    assert reply.status_code == 409
-
-
-@pytest.mark.parametrize("method", ["put", "delete"])
-def test_a_correction_takes_get_and_post_only(
-    said: Annotation, as_ada: Client, method: str
-) -> None:
-    assert getattr(as_ada, method)(f"/a/{said.assignment_id}/change/").status_code == 405
-
-
-def test_a_correction_can_make_a_round_due(
-    campaign: Campaign, said: Annotation, as_ada: Client, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    Campaign.objects.update(labels_per_round=2)
-    nudged: list[Campaign] = []
-    monkeypatch.setattr(dispatch, "nudge", nudged.append)
-    send(as_ada, said)
-    assert nudged == [campaign]
-
-
-def test_a_session_that_ran_out_is_asked_to_sign_in(said: Annotation, as_ada: Client) -> None:
-    as_ada.logout()
-    assert send(as_ada, said, **HTMX).status_code == 401
-    assert as_ada.get(f"/a/{said.assignment_id}/change/")["Location"].startswith("/signin/")
-
-
 # --- today, gently --------------------------------------------------------------------------
 
 
@@ -492,18 +269,3 @@ def test_the_list_costs_seven_queries_whatever_is_on_it(
     run = queries(lambda: as_ada.get(f"/c/{campaign.slug}/mine/"))
     assert len(run) <= 7, run
     assert not any(" OFFSET " in sql for sql in run)
-
-
-@pytest.mark.django_db(transaction=True)
-def test_keys_cost_three_queries(ada: User, as_ada: Client) -> None:
-    assert len(queries(lambda: as_ada.get("/keys/"))) <= 3
-
-
-@pytest.mark.django_db(transaction=True)
-def test_a_correction_costs_at_most_ten_queries_and_its_page_six(
-    said: Annotation, as_ada: Client
-) -> None:
-    where = f"/a/{said.assignment_id}/change/"
-    assert len(run := queries(lambda: as_ada.get(where))) <= 6, run
-    assert len(run := queries(lambda: send(as_ada, said))) <= 10, run
-    assert Annotation.objects.count() == 2
