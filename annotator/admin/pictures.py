@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from django import forms
@@ -22,6 +23,8 @@ from annotator.services.pictures import PictureReport, add_pictures, remove_pict
 from annotator.services.uploads import check_upload
 
 from .base import ReadOnlyAdmin
+
+PLAIN = re.compile(r"[\w./-]+")
 
 
 class FilesInput(forms.ClearableFileInput):
@@ -87,8 +90,8 @@ class PictureAdmin(ReadOnlyAdmin):
     @admin.display(description="in texts")
     def in_texts(self, picture: Picture) -> str:
         """What to write."""
-        name = f"<picture:{picture.name}>" if " " in picture.name else f"picture:{picture.name}"
-        return f"![words]({name})"
+        where = f"picture:{picture.name}"
+        return f"![words]({where})" if PLAIN.fullmatch(picture.name) else f"![words](<{where}>)"
 
     @admin.action(description="Remove pictures that no text shows", permissions=["steer"])
     def remove(self, request: HttpRequest, queryset: QuerySet[Picture]) -> None:

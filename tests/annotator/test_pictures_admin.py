@@ -81,12 +81,12 @@ def test_locations_need_a_tick(campaign: Campaign, as_ruth: Client) -> None:
 
 
 def test_the_list_shows_them_and_what_to_write(campaign: Campaign, as_ruth: Client) -> None:
-    put(campaign, {"my chart.png": drawn()})
+    put(campaign, {"chart(1).png": drawn()})
     picture = campaign.pictures.get()
     html = as_ruth.get(LIST).content.decode()
     assert f'<img src="/c/{campaign.slug}/pictures/{picture.sha256}/"' in html
     html = as_ruth.get(f"{LIST}{picture.pk}/change/").content.decode()
-    assert "![words](&lt;picture:my chart.png&gt;)" in html
+    assert "![words](&lt;picture:chart(1).png&gt;)" in html
 
 
 def test_what_no_text_shows_can_be_removed(campaign: Campaign, as_ruth: Client) -> None:
