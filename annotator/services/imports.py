@@ -1,11 +1,15 @@
-"""Importing native files: streamed, idempotent by id, all or nothing unless asked otherwise."""
+"""Importing: streamed, idempotent by id, all or nothing unless asked otherwise.
+
+Rows of any format become native ones (`annotator.importers`), which are checked here and stored:
+there is one way into the pool.
+"""
 
 from __future__ import annotations
 
-import hashlib
 import json
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import chain
 from typing import Any, BinaryIO, TextIO
 
 from django.conf import settings
@@ -14,23 +18,33 @@ from django.db import transaction
 from annotator import dispatch
 from annotator.errors import ImportRejected, InvalidInput, RowProblem
 from annotator.forms import sizes
-from annotator.models import Campaign, Item, ItemResponse, Prompt, Response
+from annotator.importers import IMPORTERS, Importer, detect
+from annotator.importers.base import Made, Misfit, Reading, Source, Unit
+from annotator.importers.base import digest as digest
+from annotator.importers.columns import check_columns
+from annotator.models import Campaign
 from annotator.services import gold, history
 from annotator.services.cards import request_card
-from annotator.services.files import numbered_lines
 from annotator.services.locks import lock_pool
-from annotator.services.native import NativeRow, parse_line
+from annotator.services.native import NativeRow, parse_row
 from annotator.services.pictures import Known
+from annotator.services.rows import Rows, open_rows
+from annotator.services.storing import draw_lot as draw_lot
+from annotator.services.storing import store, tell_apart
 
 CHUNK = 500  # rows stored at once, or fewer when they are long:
 CHUNK_CHARS = 16_000_000
 MOST_PROBLEMS = 1000
+LOOKED_AT = 20  # rows, to tell the format, or fewer when they are long:
+LOOKED_AT_CHARS = 4_000_000
 
 
 @dataclass
 class ImportReport:
-    """What an import did."""
+    """What an import did, or would do."""
 
+    format: str = ""
+    container: str = ""
     read: int = 0
     items: int = 0
     unchanged: int = 0
@@ -57,33 +71,35 @@ class ImportOptions:
     Attributes:
         keep_good: Store the good rows even when others are bad.
         history: Record the annotations in the file, too.
-        strength_max: Strength that means "much better" in the file; without it the numbers are
-            kept as they are and not used as strength, since every source has its own scale.
+        strength_max: Strength that means "much better" in the file; without it, what the format
+            fixes; else the numbers are kept as they are and not used as strength.
         rejects: Where bad rows go, one JSON object a line, with what is wrong in each.
+        format: Name of an importer; without it, the one that recognises the rows.
+        columns: What the native fields are called in a table.
+        llm: Name of the model that gave the answers, where the format does not say who did.
     """
 
     keep_good: bool = False
     history: bool = False
     strength_max: float | None = None
     rejects: TextIO | None = None
+    format: str = ""
+    columns: Mapping[str, str] = field(default_factory=dict)
+    llm: str = ""
 
 
-def digest(value: Any) -> str:
-    """Content address of JSON data: 128 bits of SHA-256 over the canonical form."""
-    canonical = json.dumps(value, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
-    return hashlib.sha256(canonical.encode()).hexdigest()[:32]
-
-
-def draw_lot(*, seed: int, prompt_digest: str) -> float:
-    """A number in [0, 1) that only the campaign's seed and the prompt decide."""
-    drawn = hashlib.sha256(f"{seed}:{prompt_digest}".encode()).digest()
-    return float(int.from_bytes(drawn[:6], "big") / 2**48)
+Progress = Callable[[int], None]
 
 
 def import_items(
-    *, campaign: Campaign, stream: BinaryIO, options: ImportOptions = ImportOptions()
+    *,
+    campaign: Campaign,
+    stream: BinaryIO | None = None,
+    rows: Rows | None = None,
+    options: ImportOptions = ImportOptions(),
+    progress: Progress = lambda read: None,
 ) -> ImportReport:
-    """Read a native file into a campaign's pool, in one transaction.
+    """Read a file, or rows that are open already, into a campaign's pool, in one transaction.
 
     Raises:
         ImportRejected: rows are bad and `keep_good` is off; nothing was stored.
@@ -93,18 +109,56 @@ def import_items(
     with transaction.atomic():
         lock_pool(campaign)
         campaign.refresh_from_db()  # it may have been started while we waited
-        for chunk in _chunks(_good_rows(campaign, stream, options, report)):
+        reader = _Reader(campaign, _opened(stream, rows), options, report)
+        for chunk in reader.chunks():
+            progress(report.read)
             if report.rejected and not options.keep_good:
                 continue  # read on, to name every bad row; nothing more is stored
-            _store(campaign, chunk, options, report)
+            fresh, same = tell_apart(campaign, chunk, report, reader.reject_row)
+            store(campaign, fresh, report)
+            if options.history:
+                report.annotations += history.record(
+                    campaign=campaign, rows=[*fresh, *same], strength_max=reader.strength_max
+                )
         if report.rejected and not options.keep_good:
             raise ImportRejected(report.problems, total=report.rejected)
-        if report.read == 0:
-            raise InvalidInput("the file has no rows; expected one JSON object a line")
         dispatch.embed_wanted(campaign)
         if report.annotations:  # before people are paid: say what the encoder can learn
             request_card(campaign=campaign)
     return report
+
+
+def check_items(
+    *,
+    campaign: Campaign,
+    stream: BinaryIO | None = None,
+    rows: Rows | None = None,
+    options: ImportOptions = ImportOptions(),
+    progress: Progress = lambda read: None,
+    shown: int = 5,
+) -> tuple[ImportReport, list[dict[str, Any]]]:
+    """What an import would do, and the first items as they would be stored; stores nothing.
+
+    Raises:
+        InvalidInput: the file as a whole cannot be read.
+    """
+    report, first = ImportReport(), list[dict[str, Any]]()
+    reader = _Reader(campaign, _opened(stream, rows), options, report)
+    for chunk in reader.chunks():
+        progress(report.read)
+        fresh, same = tell_apart(campaign, chunk, report, reader.reject_row)
+        report.items += len(fresh)
+        for row in (*fresh, *same):
+            report.annotations += len(row.annotations)
+            report.gold += row.gold is not None
+            if len(first) < shown:
+                first.append(_shown(row))
+    return report, first
+
+
+def _shown(row: NativeRow) -> dict[str, Any]:
+    names = ("id", "task", "prompt", "context", "responses", "source", "group", "annotations")
+    return {name: getattr(row, name) for name in names} | {"extra": row.extra}
 
 
 def fewest_responses(campaign: Campaign) -> int:
@@ -114,184 +168,152 @@ def fewest_responses(campaign: Campaign) -> int:
     return sizes((campaign.form, *campaign.follow_ups))[0]
 
 
-def _good_rows(
-    campaign: Campaign, stream: BinaryIO, options: ImportOptions, report: ImportReport
-) -> Iterator[NativeRow]:
-    longest = settings.MAX_FIELD_CHARS
-    fewest = fewest_responses(campaign)
-    pictures = Known(campaign)
-    for line, raw in numbered_lines(stream, longest_line=40 * longest):
-        report.read += 1
-        row, problems = parse_line(line, raw, longest=longest, fewest=fewest)
-        if row is not None and row.gold is not None:
-            row, problems = _asked_like_others(campaign, row)
-        if row is not None and (problems := pictures.problems(row)):
-            row = None
-        if row is not None:
-            yield row
-        else:
-            _reject(report, options, problems, raw)
+def _opened(stream: BinaryIO | None, rows: Rows | None) -> Rows:
+    if rows is not None:
+        return rows
+    if stream is None:
+        raise TypeError("expected a stream or rows")
+    return open_rows(stream)
 
 
-def _asked_like_others(
-    campaign: Campaign, row: NativeRow
-) -> tuple[NativeRow | None, list[RowProblem]]:
-    """A question with a known answer must not stand out among the others."""
-    said = gold.misfit(campaign=campaign, responses=len(row.responses))
-    return (None, [RowProblem(row.line, "responses", said, row.id)]) if said else (row, [])
+class _Reader:
+    """Rows of a file to checked native rows; counts and names what is wrong on the way."""
 
+    def __init__(
+        self, campaign: Campaign, rows: Rows, options: ImportOptions, report: ImportReport
+    ) -> None:
+        self.campaign, self.rows, self.options, self.report = campaign, rows, options, report
+        self.longest, self.fewest = settings.MAX_FIELD_CHARS, fewest_responses(campaign)
+        self.pictures = Known(campaign)
+        self.reading = Reading(options.columns, options.llm)
+        report.container = rows.container
+        try:
+            check_columns(options.columns)
+        except Misfit as misfit:
+            raise InvalidInput(f"column {misfit}") from misfit
+        self.sources, self.importer = self._told(rows.rows)
+        report.format = self.importer.name
 
-def _reject(
-    report: ImportReport, options: ImportOptions, problems: list[RowProblem], raw: str = ""
-) -> None:
-    report.rejected += 1
-    report.problems += problems[: MOST_PROBLEMS - len(report.problems)]
-    if options.rejects is not None:
-        said = {
-            "line": problems[0].line,
-            "problems": [str(p) for p in problems],
-            "row": raw.strip(),
-        }
-        options.rejects.write(json.dumps(said, ensure_ascii=False) + "\n")
+    @property
+    def strength_max(self) -> float | None:
+        """What is said, or else what the format fixes."""
+        said = self.options.strength_max
+        return self.importer.strength_max if said is None else said
 
+    def _told(self, sources: Iterator[Source]) -> tuple[Iterator[Source], Importer]:
+        """The rows from the first on, and the format that they have."""
+        first: list[Source] = []
+        size = 0
+        for source in sources:
+            first.append(source)
+            size += len(source.written)
+            if len(first) == LOOKED_AT or size > LOOKED_AT_CHARS:
+                break
+        if not first:
+            raise InvalidInput("the file has no rows; expected one item a row")
+        if self.options.format:
+            return chain(first, sources), named_importer(self.options.format)
+        found = detect([source.value for source in first], self.options.columns)
+        good = next((source.value for source in first if not source.trouble), None)
+        if found is None and isinstance(good, dict):
+            raise InvalidInput(_unknown(good))
+        return chain(first, sources), found or IMPORTERS["native"]
 
-def _chunks(rows: Iterator[NativeRow]) -> Iterator[list[NativeRow]]:
-    """Rows by the chunk: bounded in number and in bytes, so that memory is."""
-    chunk: list[NativeRow] = []
-    size = 0
-    for row in rows:
-        chunk.append(row)
-        size += len(row.raw)
-        if len(chunk) >= CHUNK or size >= CHUNK_CHARS:
+    def chunks(self) -> Iterator[list[NativeRow]]:
+        """Rows by the chunk: bounded in number and in size, so that memory is."""
+        chunk: list[NativeRow] = []
+        size = 0
+        for row in self._good():
+            chunk.append(row)
+            size += len(row.raw)
+            if len(chunk) >= CHUNK or size >= CHUNK_CHARS:
+                yield chunk
+                chunk, size = [], 0
+        if chunk:
             yield chunk
-            chunk, size = [], 0
-    if chunk:
-        yield chunk
+
+    def _good(self) -> Iterator[NativeRow]:
+        for unit in self.importer.convert(self._sound(), self.reading):
+            rows, problems = self._checked(unit)
+            if problems:
+                self._reject(problems, _raw(unit.sources), len(unit.sources))
+            else:
+                yield from rows
+
+    def _sound(self) -> Iterator[Source]:
+        for source in self.sources:
+            self.report.read += 1
+            if source.trouble:
+                problem = self._problem(source.line, "(row)", source.trouble)
+                self._reject([problem], source.text or source.written, 1)
+            else:
+                yield source
+
+    def _checked(self, unit: Unit) -> tuple[list[NativeRow], list[RowProblem]]:
+        if unit.misfit is not None:
+            source, misfit = unit.misfit
+            return [], [self._problem(source.line, misfit.field, misfit.message)]
+        rows: list[NativeRow] = []
+        problems: list[RowProblem] = []
+        raw = _raw(unit.sources)
+        for made in unit.made:
+            row, found = self._parsed(unit.sources[0].line, made, raw)
+            problems += [self._named(problem, made) for problem in found]
+            if row is not None:
+                rows.append(row)
+        return rows, problems
+
+    def _parsed(self, line: int, made: Made, raw: str) -> tuple[NativeRow | None, list[RowProblem]]:
+        row, problems = parse_row(line, made.native, raw, longest=self.longest, fewest=self.fewest)
+        if row is not None and row.gold is not None:  # it must not stand out among the others
+            said = gold.misfit(campaign=self.campaign, responses=len(row.responses))
+            problems = [RowProblem(line, "responses", said, row.id)] if said else []
+        if row is not None and not problems:
+            problems = self.pictures.problems(row)
+        return (None if problems else row), problems
+
+    def _named(self, problem: RowProblem, made: Made) -> RowProblem:
+        """As the file names it; an id that was made here is none."""
+        known = problem.item_id if not made.names or "id" in made.names else ""
+        field_name = made.foreign(problem.field)
+        return replace(problem, field=field_name, item_id=known, unit=self.rows.unit)
+
+    def _problem(self, line: int, field_name: str, message: str) -> RowProblem:
+        return RowProblem(line, field_name, message, unit=self.rows.unit)
+
+    def reject_row(self, row: NativeRow, problem: RowProblem) -> None:
+        """A row that was good by itself."""
+        self._reject([replace(problem, unit=self.rows.unit)], row.raw, 1)
+
+    def _reject(self, problems: Sequence[RowProblem], raw: str, rows: int) -> None:
+        report = self.report
+        report.rejected += rows
+        report.problems += problems[: MOST_PROBLEMS - len(report.problems)]
+        if self.options.rejects is not None:
+            said = [str(problem) for problem in problems]
+            row = {"line": problems[0].line, "problems": said, "row": raw.strip()}
+            self.options.rejects.write(json.dumps(row, ensure_ascii=False) + "\n")
 
 
-def _store(
-    campaign: Campaign, rows: list[NativeRow], options: ImportOptions, report: ImportReport
-) -> None:
-    fresh = list(_unknown(campaign, rows, options, report))
-    prompts = _store_prompts(campaign, fresh, report)
-    responses = _store_responses(fresh, prompts, report)
-    items = Item.objects.bulk_create(
-        Item(
-            campaign=campaign,
-            prompt_id=prompts[_prompt_digest(row)],
-            external_id=row.id,
-            digest=_row_digest(row),
-            task=row.task,
-            source=row.source,
-            group=row.group,
-            extra=row.extra,
-        )
-        for row in fresh
+def _raw(sources: Sequence[Source]) -> str:
+    return "\n".join(source.written for source in sources)
+
+
+def named_importer(name: str) -> Importer:
+    """A format by its name.
+
+    Raises:
+        InvalidInput: there is none.
+    """
+    if name not in IMPORTERS:
+        known = ", ".join(IMPORTERS)
+        raise InvalidInput(f"format: {name!r:.40} is not known; expected one of {known}")
+    return IMPORTERS[name]
+
+
+def _unknown(row: Mapping[str, Any]) -> str:
+    fields = ", ".join(list(row)[:20]) + (", …" if len(row) > 20 else "")
+    return (
+        f"no known format has these fields: {fields:.400}; expected one of {', '.join(IMPORTERS)}, "
+        "or names for the columns with prompt and responses (prompt=…, response_1=…, response_2=…)"
     )
-    ItemResponse.objects.bulk_create(
-        ItemResponse(item=item, response_id=responses[_response_key(row, prompts, r)], position=i)
-        for item, row in zip(items, fresh, strict=True)
-        for i, r in enumerate(row.responses)
-    )
-    report.items += len(items)
-    for item, row in zip(items, fresh, strict=True):
-        if row.gold is not None:
-            gold.add_from_row(item=item, gold=row.gold)
-            report.gold += 1
-    if options.history:
-        report.annotations += history.record(
-            campaign=campaign, rows=rows, strength_max=options.strength_max
-        )
-
-
-def _unknown(
-    campaign: Campaign, rows: list[NativeRow], options: ImportOptions, report: ImportReport
-) -> Iterator[NativeRow]:
-    """Rows whose id is new; a known id must come with the same content."""
-    known = dict(
-        Item.objects.filter(
-            campaign=campaign, external_id__in=[row.id for row in rows]
-        ).values_list("external_id", "digest")
-    )
-    for row in list(rows):
-        before, now = known.get(row.id), _row_digest(row)
-        if before is None:
-            known[row.id] = now
-            yield row
-        elif before == now:
-            report.unchanged += 1
-        else:
-            rows.remove(row)
-            problem = RowProblem(
-                row.line, "id", "was imported before with different content; use a new id", row.id
-            )
-            _reject(report, options, [problem], row.raw)
-
-
-def _row_digest(row: NativeRow) -> str:
-    return digest(
-        [row.task, row.prompt, row.context, row.responses, row.source, row.group, row.extra]
-    )
-
-
-def _prompt_digest(row: NativeRow) -> str:
-    return digest([row.prompt, row.context])
-
-
-def _store_prompts(
-    campaign: Campaign, rows: list[NativeRow], report: ImportReport
-) -> dict[str, int]:
-    """Ids of the chunk's prompts by digest; new ones are stored, and join the holdout by lot."""
-    wanted = {_prompt_digest(row): row for row in rows}
-    stored = Prompt.objects.filter(campaign=campaign, digest__in=wanted)
-    ids = dict(stored.values_list("digest", "pk"))
-    new = Prompt.objects.bulk_create(
-        _new_prompt(campaign, key, row) for key, row in wanted.items() if key not in ids
-    )
-    report.prompts += len(new)
-    return ids | {prompt.digest: prompt.pk for prompt in new}
-
-
-def _new_prompt(campaign: Campaign, key: str, row: NativeRow) -> Prompt:
-    lot = draw_lot(seed=campaign.seed, prompt_digest=key)
-    return Prompt(
-        campaign=campaign,
-        digest=key,
-        content=row.prompt,
-        context=row.context,
-        lot=lot,
-        is_holdout=campaign.started_at is not None and lot < campaign.holdout_prompts,
-    )
-
-
-Key = tuple[int, str]
-
-
-def _response_key(row: NativeRow, prompts: dict[str, int], response: dict[str, Any]) -> Key:
-    return prompts[_prompt_digest(row)], digest(response)
-
-
-def _store_responses(
-    rows: list[NativeRow], prompts: dict[str, int], report: ImportReport
-) -> dict[Key, int]:
-    """Ids of the chunk's responses by prompt and digest; new ones are stored."""
-    wanted = {_response_key(row, prompts, r): r for row in rows for r in row.responses}
-    stored = Response.objects.filter(
-        prompt_id__in={prompt for prompt, _ in wanted}, digest__in={d for _, d in wanted}
-    )
-    ids: dict[Key, int] = {
-        (p, d): pk for p, d, pk in stored.values_list("prompt_id", "digest", "pk")
-    }
-    new = Response.objects.bulk_create(
-        Response(
-            prompt_id=key[0],
-            digest=key[1],
-            text=response["text"],
-            model=response.get("model") or "",
-            extra={k: v for k, v in response.items() if k not in ("text", "model")},
-        )
-        for key, response in wanted.items()
-        if key not in ids
-    )
-    report.responses += len(new)
-    return ids | {(r.prompt_id, r.digest): r.pk for r in new}

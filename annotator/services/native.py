@@ -1,4 +1,4 @@
-"""The native JSON Lines schema: one row, checked field by field. Pure; touches no database.
+"""The native schema: one row, checked field by field. Pure; touches no database.
 
 A row that is wrong gives one `RowProblem` per wrong field: line, field, what came, what was
 expected.
@@ -7,17 +7,15 @@ expected.
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from annotator.errors import RowProblem
+from annotator.importers.base import MOST_RESPONSES, ROLES, digest, kind_of
 
 TASKS = {"pairwise": 2, "listwise": 3, "rating": 1, "edit": 1}  # least responses
-ROLES = ("system", "user", "assistant", "tool")
-MOST_RESPONSES = 10
-DEEPEST = 100
 LONGEST_NAME = 200
 LARGEST = 1e9  # of a strength or a time
 KNOWN = {"id", "source", "subset", "split", "group", "task", "prompt", "context", "responses"}
@@ -45,6 +43,17 @@ class NativeRow:
     extra: dict[str, Any] = field(default_factory=dict)
     gold: dict[str, Any] | None = None
 
+    @cached_property
+    def prompt_digest(self) -> str:
+        """What the prompt is, wherever it comes from."""
+        return digest([self.prompt, self.context])
+
+    @cached_property
+    def digest(self) -> str:
+        """What the item is: everything but who judged it."""
+        whole = [self.task, self.prompt, self.context, self.responses]
+        return digest([*whole, self.source, self.group, self.extra])
+
 
 class _Checker:
     """Collects what is wrong in one row, each complaint naming its field."""
@@ -59,7 +68,7 @@ class _Checker:
     def text(self, value: Any, name: str, *, empty_ok: bool = False) -> str:
         """A string that PostgreSQL can store, within the limit."""
         if not isinstance(value, str):
-            self.wrong(name, f"expected text, got {_kind(value)}")
+            self.wrong(name, f"expected text, got {kind_of(value)}")
             return ""
         if not empty_ok and not value.strip():
             self.wrong(name, "expected some text, got none")
@@ -72,62 +81,13 @@ class _Checker:
         return "" if value is None else self.text(value, name, empty_ok=True)
 
 
-def _kind(value: Any) -> str:
-    names = {dict: "an object", list: "a list", str: "text", bool: "true/false", type(None): "null"}
-    return (
-        names.get(type(value), "a number") if not isinstance(value, str) else f"text {value!r:.40}"
-    )
-
-
-def parse_line(
-    line: int, raw: str, *, longest: int, fewest: int
+def parse_row(
+    line: int, row: dict[str, Any], raw: str, *, longest: int, fewest: int
 ) -> tuple[NativeRow | None, list[RowProblem]]:
-    """Check one line of a native file; `fewest` responses are what the campaign can ask about."""
+    """Check one row that can be stored; `fewest` responses are what the campaign can ask about."""
     check = _Checker(line, longest)
-    try:
-        row = json.loads(raw, parse_constant=_refuse_constant, parse_float=_finite)
-        trouble = _unstorable(row)
-    except (ValueError, RecursionError) as error:
-        check.wrong("(row)", f"expected a JSON object on one line; {error}")
-        return None, check.problems
-    if not isinstance(row, dict):
-        check.wrong("(row)", f"expected a JSON object, got {_kind(row)}")
-        return None, check.problems
-    if trouble:
-        check.wrong("(row)", trouble)
-        return None, check.problems
     parsed = _parse(row, raw, check, fewest)
     return (None if check.problems else parsed), check.problems
-
-
-def _refuse_constant(name: str) -> float:
-    raise ValueError(f"{name} is not JSON")
-
-
-def _finite(text: str) -> float:
-    number = float(text)
-    if not math.isfinite(number):
-        raise ValueError(f"the number {text:.20} is too large")
-    return number
-
-
-def _unstorable(row: Any) -> str:
-    """What JSON can say and no database text can hold; looked for without recursion."""
-    stack: list[tuple[Any, int]] = [(row, 1)]
-    while stack:
-        value, depth = stack.pop()
-        if depth > DEEPEST:
-            return f"is nested more than {DEEPEST} levels deep"
-        if isinstance(value, dict):
-            stack += [(part, depth + 1) for part in (*value.keys(), *value.values())]
-        elif isinstance(value, list):
-            stack += [(part, depth + 1) for part in value]
-        elif isinstance(value, str):
-            if "\0" in value:
-                return "contains the NUL character, which cannot be stored"
-            if not value.isascii() and any("\ud800" <= c <= "\udfff" for c in value):
-                return "contains half of a surrogate pair, which is not text"
-    return ""
 
 
 def _parse(row: dict[str, Any], raw: str, check: _Checker, fewest: int) -> NativeRow:
@@ -141,7 +101,7 @@ def _parse(row: dict[str, Any], raw: str, check: _Checker, fewest: int) -> Nativ
     if row.get("split") not in (None, "train", "test"):
         check.wrong("split", f"expected 'train' or 'test', got {row['split']!r:.40}")
     if not isinstance(row.get("meta", {}), dict):
-        check.wrong("meta", f"expected an object, got {_kind(row['meta'])}")
+        check.wrong("meta", f"expected an object, got {kind_of(row['meta'])}")
     extra = {k: row[k] for k in ("subset", "split", "meta") if row.get(k) is not None}
     extra |= {k: v for k, v in row.items() if k not in KNOWN}
     return NativeRow(
@@ -182,7 +142,7 @@ def _prompt(row: dict[str, Any], check: _Checker) -> Prompt:
     if not isinstance(value, list):
         if "prompt" not in row:
             return _missing(check, "prompt", "text, or a list of {role, content}")
-        check.wrong("prompt", f"expected text or a list of {{role, content}}, got {_kind(value)}")
+        check.wrong("prompt", f"expected text or a list of {{role, content}}, got {kind_of(value)}")
         return ""
     if not value:
         check.wrong("prompt", "expected at least one chat turn, got an empty list")
@@ -209,7 +169,7 @@ def _responses(
         if "responses" not in row:
             _missing(check, "responses", "a list of {text, model?}")
         else:
-            check.wrong("responses", f"expected a list of {{text, model?}}, got {_kind(value)}")
+            check.wrong("responses", f"expected a list of {{text, model?}}, got {kind_of(value)}")
         return []
     least = max(TASKS[task], fewest)
     if not least <= len(value) <= MOST_RESPONSES:
@@ -221,7 +181,7 @@ def _responses(
     for index, response in enumerate(value):
         name = f"responses[{index}]"
         if not isinstance(response, dict):
-            check.wrong(name, f"expected an object {{text, model?}}, got {_kind(response)}")
+            check.wrong(name, f"expected an object {{text, model?}}, got {kind_of(response)}")
         elif "text" not in response:
             _missing(check, f"{name}.text")
         else:
@@ -237,12 +197,12 @@ def _annotations(row: dict[str, Any], check: _Checker, responses: int) -> list[d
     if value is None:
         return []
     if not isinstance(value, list):
-        check.wrong("annotations", f"expected a list of objects, got {_kind(value)}")
+        check.wrong("annotations", f"expected a list of objects, got {kind_of(value)}")
         return []
     for index, annotation in enumerate(value):
         name = f"annotations[{index}]"
         if not isinstance(annotation, dict):
-            check.wrong(name, f"expected an object, got {_kind(annotation)}")
+            check.wrong(name, f"expected an object, got {kind_of(annotation)}")
             continue
         for key, (allowed, expected) in _rules(responses).items():
             if not allowed(annotation.get(key)):
@@ -259,7 +219,7 @@ def _gold(
     if value is None:
         return None
     if not isinstance(value, dict):
-        check.wrong("meta.gold", f"expected an object, got {_kind(value)}")
+        check.wrong("meta.gold", f"expected an object, got {kind_of(value)}")
         return None
     for name in sorted(set(value) - GOLD):
         check.wrong(f"meta.gold.{name}", f"is not known; expected {', '.join(sorted(GOLD))}")

@@ -204,7 +204,13 @@ def test_keep_good_stores_the_good_and_writes_the_rejects(draft: Campaign) -> No
         (b"", "no rows"),
         (b"PK\x03\x04zip", "a ZIP archive"),
         (b"%PDF-1.7", "a PDF"),
-        (b"\xff\xfe{\x00", "expected UTF-8 text, got byte 0xff"),
+        (b"\xff\xfe{\x00", "this is text in UTF-16"),
+        (b'{"id": "\xff"}', "line 1: expected UTF-8 text, got byte 0xff at position 8"),
+        (b"PAREgarbage", "an encrypted Parquet file"),
+        (b"PAR1 and garbage", "row 1: expected a Parquet file"),
+        (b'[{"id": 1}, {"id', "row 2: expected a JSON array of objects"),
+        (b"a,b\n1,\"2", "line 2: expected CSV"),
+        (b"a,a\n1,2", "the column 'a' is there twice"),
         (gzip.compress(b'{"id": 1}' * 1000, mtime=0)[:40], "the gzip stream is broken here"),
         (b"\x1f\x8bnot really", "the gzip stream is broken here"),
     ],
@@ -220,7 +226,16 @@ def test_a_line_without_end_is_refused_before_it_fills_the_memory(
 ) -> None:
     settings.MAX_FIELD_CHARS = 100
     with pytest.raises(InvalidInput, match="line 1: longer than 4,000 bytes"):
-        import_items(campaign=draft, stream=io.BytesIO(b"[" * 10_000))
+        import_items(campaign=draft, stream=io.BytesIO(b"{" * 10_000))
+
+
+def test_an_element_without_end_is_refused_before_it_fills_the_memory(
+    draft: Campaign, settings: Any
+) -> None:
+    settings.MAX_FIELD_CHARS = 100
+    blob = b'[{"id": "' + b"x" * 1_000_000
+    with pytest.raises(InvalidInput, match="row 1: longer than 4,000 bytes"):
+        import_items(campaign=draft, stream=io.BytesIO(blob))
 
 
 ANSWERS = [

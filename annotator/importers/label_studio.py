@@ -1,0 +1,223 @@
+"""Label Studio's JSON: tasks with pairwise, ranker, rating, choices and text results."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from annotator.importers.base import (
+    Importer,
+    Made,
+    Misfit,
+    Raw,
+    Reading,
+    as_prompt,
+    chat,
+    expected,
+    finished,
+    get,
+    listed,
+    mapped,
+    missing,
+    number,
+    one_by_one,
+    rest,
+)
+from annotator.importers.columns import Columns, choice_of, columns_of
+
+USED = ("id", "data", "annotations", "predictions", "drafts")
+ITEM_TEXT = ("text", "body", "html", "title", "content")
+REST_OF_LIST = "_"  # bucket of what nobody moved
+
+
+def _recognises(row: Raw) -> bool:
+    return isinstance(row.get("data"), dict) and bool({"annotations", "predictions"} & set(row))
+
+
+def _convert(row: Raw, how: Reading) -> Made:
+    data = mapped(get(row, "data", "an object"), "data")
+    columns, responses, used = _responses(data, how)
+    if "prompt" not in columns.named:
+        raise missing("data.prompt", "a field of that name, or prompt=FIELD")
+    at_prompt = columns.named["prompt"]
+    prompt = get(data, at_prompt, "text or messages", "data.")
+    if isinstance(prompt, list):
+        prompt = as_prompt(chat(prompt, f"data.{at_prompt}"))
+    elif not isinstance(prompt, str):
+        raise expected(f"data.{at_prompt}", "text or messages", prompt)
+    said = []
+    for kind in ("annotations", "predictions"):
+        for n, one in enumerate(listed(row.get(kind) or [], kind)):
+            at = f"{kind}[{n}]"
+            if not mapped(one, at).get("was_cancelled"):
+                said.append(_annotation(one, at, columns, kind))
+    native = {
+        "id": "" if row.get("id") is None else str(row["id"]),
+        "prompt": prompt,
+        "responses": responses,
+        "annotations": said,
+        "meta": rest(row, *USED) | rest({"data": rest(data, at_prompt, *used) or None}),
+    }
+    names = {"id": "id", "prompt": f"data.{at_prompt}", "responses": "data"}
+    for n, name in enumerate(columns.responses):
+        where = f"data.{name}" if name in data else f"data.{used[0]}[{n}]"
+        names |= {f"responses[{n}].text": where, f"responses[{n}]": where}
+    return finished(native, "label_studio", names)
+
+
+def _responses(data: Raw, how: Reading) -> tuple[Columns, list[dict[str, Any]], list[str]]:
+    """Two fields of the task, or a list of items in one field."""
+    columns = columns_of(data, how.columns)
+    if len(columns.responses) > 1:
+        for name in columns.responses:
+            if not isinstance(data.get(name), str):
+                raise expected(f"data.{name}", "text", data.get(name))
+        texts = [{"text": data[name]} for name in columns.responses]
+        return columns, texts, list(columns.responses)
+    items_in = next((key for key, value in data.items() if _is_items(value)), None)
+    if items_in is None:
+        raise missing("data.answer1", "two fields with responses, or a list of items with ids")
+    items = data[items_in]
+    named = {key: column for key, column in columns.named.items() if column != items_in}
+    ids = [str(item["id"]) for item in items]
+    texts = [{"text": _item_text(item, f"data.{items_in}[{n}]")} for n, item in enumerate(items)]
+    return Columns(named, ids, [None] * len(ids)), texts, [items_in]
+
+
+def _is_items(value: Any) -> bool:
+    return (
+        isinstance(value, list)
+        and len(value) > 1
+        and all(isinstance(item, dict) and "id" in item for item in value)
+    )
+
+
+def _item_text(item: Raw, at: str) -> str:
+    found = next((item[key] for key in ITEM_TEXT if isinstance(item.get(key), str)), None)
+    if found is None:
+        raise missing(f"{at}.text", f"one of {', '.join(ITEM_TEXT)}")
+    return str(found)
+
+
+def _annotation(one: dict[str, Any], at: str, columns: Columns, kind: str) -> dict[str, Any]:
+    found: dict[str, Any] = {"choice": None, **_who(one, kind)}
+    if one.get("lead_time") is not None:
+        found["time_s"] = number(one["lead_time"], f"{at}.lead_time", 0, 1e9)
+    ratings: dict[str, list[Any]] = {}
+    more = rest(one, "result", "completed_by", "lead_time", "was_cancelled", "model_version", "id")
+    for n, result in enumerate(listed(get(one, "result", "a list", f"{at}."), f"{at}.result")):
+        where = f"{at}.result[{n}]"
+        value = mapped(mapped(result, where).get("value"), f"{where}.value")
+        read = READ.get(str(result.get("type")))
+        left = read(result, value, f"{where}.value", columns, found, ratings) if read else [result]
+        more.setdefault("result", []).extend(left)
+    if not more.get("result"):
+        more.pop("result", None)
+    if ratings:
+        found["ratings"] = {**found.get("ratings", {}), **ratings}
+    return found | ({"meta": more} if more else {})
+
+
+def _who(one: Raw, kind: str) -> dict[str, Any]:
+    """People by number only: their addresses are no pseudonyms."""
+    if kind == "predictions":
+        return {"annotator": str(one.get("model_version") or "") or None, "kind": "llm"}
+    who = one.get("completed_by")
+    number_of = who.get("id") if isinstance(who, dict) else who
+    return {"annotator": None if number_of is None else f"user {number_of}", "kind": "human"}
+
+
+def _pairwise(
+    result: Raw, value: Raw, at: str, columns: Columns, found: dict[str, Any], ratings: Any
+) -> list[Any]:
+    """left and right are the two objects in the order of `to_name`, which may be the fields'."""
+    side = value.get("selected")
+    if side not in ("left", "right"):
+        raise Misfit(f"{at}.selected", f"expected left or right, got {side!r:.40}")
+    place = ("left", "right").index(side)
+    shown = result.get("to_name")
+    names = [str(one) for one in shown] if isinstance(shown, list) else str(shown).split(",")
+    if len(names) == 2 and set(names) <= set(columns.responses):
+        place = columns.responses.index(names[place])
+    found["choice"] = place
+    return []
+
+
+def _ranker(
+    result: Raw, value: Raw, at: str, columns: Columns, found: dict[str, Any], ratings: Any
+) -> list[Any]:
+    """One bucket is an order, best first; several are sets whose meaning the file does not say."""
+    buckets = mapped(value.get("ranker"), f"{at}.ranker")
+    moved = {name: ids for name, ids in buckets.items() if name != REST_OF_LIST}
+    if len(moved) > 1:
+        return [result]
+    (ids,) = moved.values() or [[]]
+    places: list[int | None] = [None] * len(columns.responses)
+    for rank, item in enumerate(listed(ids, f"{at}.ranker"), start=1):
+        if str(item) not in columns.responses:
+            known = ", ".join(columns.responses)
+            raise Misfit(f"{at}.ranker", f"expected ids out of {known}; got {item!r:.40}")
+        places[columns.responses.index(str(item))] = rank
+    found["ranking"] = places
+    return []
+
+
+def _rating(
+    result: Raw, value: Raw, at: str, columns: Columns, found: dict[str, Any], ratings: Any
+) -> list[Any]:
+    mark = number(get(value, "rating", "a number", f"{at}."), f"{at}.rating", 0, 1000)
+    shown, name = str(result.get("to_name")), str(result.get("from_name") or "rating")
+    aspect, place = name, None
+    if shown in columns.responses:
+        place = columns.responses.index(shown)
+    for n, column in enumerate(columns.responses):
+        if name.endswith(column):
+            aspect, place = name[: -len(column)].strip("-_ .") or "rating", n
+    if place is None:
+        return [result]
+    ratings.setdefault(aspect, [None] * len(columns.responses))[place] = mark
+    return []
+
+
+def _choices(
+    result: Raw, value: Raw, at: str, columns: Columns, found: dict[str, Any], ratings: Any
+) -> list[Any]:
+    said = listed(value.get("choices"), f"{at}.choices")
+    try:
+        found |= choice_of(said[0], columns, [], at) if len(said) == 1 else {}
+    except Misfit:
+        return [result]
+    return [] if len(said) == 1 else [result]
+
+
+def _textarea(
+    result: Raw, value: Raw, at: str, columns: Columns, found: dict[str, Any], ratings: Any
+) -> list[Any]:
+    said: Sequence[Any] = (
+        value["text"] if isinstance(value.get("text"), list) else [value.get("text")]
+    )
+    if "rationale" in found or not all(isinstance(one, str) for one in said):
+        return [result]
+    found["rationale"] = "\n".join(said)
+    return []
+
+
+READ = {
+    "pairwise": _pairwise,
+    "ranker": _ranker,
+    "rating": _rating,
+    "choices": _choices,
+    "textarea": _textarea,
+}
+IMPORTER = Importer(
+    name="label_studio",
+    title="Label Studio JSON",
+    about="Tasks with data and annotations, as exported in the JSON format. Prompt and responses "
+    "are fields of data, guessed or named (prompt=question), or a list of items with ids. "
+    "pairwise: left is the first of the two objects. ranker: the order of one bucket, best first; "
+    "_ is unranked. rating: the response in whose name it ends or that it is about. choices: a "
+    "response, tie or neither. textarea: the reason. Other results stand in the annotation's "
+    "meta. People are numbered, cancelled answers left out, predictions are a model's.",
+    recognises=_recognises,
+    convert=one_by_one(_convert),
+)
