@@ -9,6 +9,7 @@ from django.core.exceptions import ValidationError as ModelRefused
 from django.db import transaction
 from django.db.models import QuerySet
 from django.urls import reverse
+from drf_spectacular.utils import extend_schema
 from rest_framework import generics, serializers, status
 from rest_framework.exceptions import PermissionDenied
 from rest_framework.request import Request
@@ -162,6 +163,7 @@ class CampaignState(generics.GenericAPIView[Campaign]):
 
     serializer_class = StateRequest
 
+    @extend_schema(responses=CampaignSerializer)
     @idempotent
     def post(self, request: Request, slug: str) -> Response:
         """Move a campaign. Starting reserves the holdout and asks for the first round."""
@@ -186,6 +188,7 @@ class GuidelinesList(generics.ListAPIView[Guidelines]):
         """Those of one campaign that this person may read."""
         return readable(self.request, self.kwargs["slug"]).guidelines.all()
 
+    @extend_schema(responses={201: GuidelinesSerializer})
     @idempotent
     def post(self, request: Request, slug: str) -> Response:
         """Publish; annotators read it before their next answer."""
@@ -207,6 +210,7 @@ class MemberList(generics.ListAPIView[Membership]):
         campaign = steered(self.request, self.kwargs["slug"])
         return campaign.memberships.select_related("user").order_by("user__username")
 
+    @extend_schema(responses={201: MemberSerializer})
     @idempotent
     def post(self, request: Request, slug: str) -> Response:
         """Give a role."""

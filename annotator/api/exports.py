@@ -5,7 +5,7 @@ from __future__ import annotations
 from uuid import UUID
 
 from django.db.models import QuerySet
-from django.http import FileResponse
+from django.http import HttpResponseBase
 from django.urls import reverse
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, extend_schema
@@ -16,10 +16,11 @@ from rest_framework.views import APIView
 
 from annotator.api.base import Pages, conditional, readable
 from annotator.api.idempotency import idempotent
+from annotator.downloads import send
 from annotator.errors import Missing
 from annotator.models import Campaign, Snapshot
 from annotator.services.exports import FORMATS, ExportOptions
-from annotator.services.snapshots import DATA, PARTS, part_path, request_snapshot
+from annotator.services.snapshots import find_part, request_snapshot
 
 
 class ExportRequest(serializers.Serializer[Snapshot]):
@@ -104,15 +105,20 @@ class ExportDownload(APIView):
     """GET: the rows; `?part=provenance.jsonl` or `manifest.json` for what belongs to them."""
 
     @extend_schema(
-        parameters=[OpenApiParameter("part", enum=PARTS, default=DATA)],
-        responses={(200, "application/octet-stream"): OpenApiTypes.BINARY},
+        parameters=[
+            OpenApiParameter("part", description="A file of the manifest; the data by default."),
+            OpenApiParameter("Range", location="header", description="One range of bytes."),
+            OpenApiParameter("If-Range", location="header", description="The ETag of the first."),
+        ],
+        responses={
+            (200, "application/octet-stream"): OpenApiTypes.BINARY,
+            (206, "application/octet-stream"): OpenApiTypes.BINARY,
+        },
     )
-    def get(self, request: Request, pk: UUID) -> FileResponse:
-        """Stream one part."""
+    def get(self, request: Request, pk: UUID) -> HttpResponseBase:
+        """Stream one part, or the range of it that is asked for."""
         snapshot = _snapshots(request).filter(pk=pk).first()
         if snapshot is None:
             raise Missing("no such export, or not for you")
-        part = request.query_params.get("part", DATA)
-        path = part_path(snapshot=snapshot, part=part)
-        name = f"{snapshot.campaign.slug}-{snapshot.format}-{part}"
-        return FileResponse(path.open("rb"), as_attachment=True, filename=name)
+        part = find_part(snapshot=snapshot, part=request.query_params.get("part", ""))
+        return send(request, part)

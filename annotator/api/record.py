@@ -15,10 +15,10 @@ from annotator.selectors import JUDGED
 class QuerySerializer(serializers.ModelSerializer[Query]):
     """A question: its responses, and why it was asked."""
 
-    round = serializers.IntegerField(source="round.number", default=None)
-    item = serializers.CharField(source="item.external_id", default=None)
+    round = serializers.IntegerField(source="round.number", allow_null=True, default=None)
+    item = serializers.CharField(source="item.external_id", allow_null=True, default=None)
     responses = serializers.SerializerMethodField()
-    flagged = serializers.DateTimeField(source="flagged_at")
+    flagged = serializers.DateTimeField(source="flagged_at", allow_null=True)
 
     class Meta:
         model = Query
@@ -126,7 +126,7 @@ class AnnotatorSerializer(serializers.ModelSerializer[Annotator]):
     answers = serializers.IntegerField()
     skips = serializers.IntegerField()
     flags = serializers.IntegerField()
-    last_at = serializers.DateTimeField()
+    last_at = serializers.DateTimeField(allow_null=True)
 
     class Meta:
         model = Annotator
