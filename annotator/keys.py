@@ -88,7 +88,7 @@ def checked(given: Mapping[str, str]) -> dict[str, str]:
         elif key and key != DEFAULTS[action]:
             own[action] = key
     for action, others in _clashes(keys_for(own)).items():
-        listed = ", ".join(f"“{ACTIONS[other][1]}”" for other in others)
+        listed = ", ".join(_("“%(action)s”") % {"action": ACTIONS[other][1]} for other in others)
         wrong.setdefault(action, []).append(_("The same key as %(others)s.") % {"others": listed})
     if wrong:
         raise InvalidAnswer(wrong)
