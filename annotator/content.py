@@ -57,6 +57,10 @@ MOST_TOKENS = 100_000  # a short row of a wide table has all the cells it does n
 PICTURE_HOST = re.compile(r"(https?://)?([a-z0-9](?:[a-z0-9.-]{0,251}[a-z0-9])?(?::[0-9]{1,5})?)")
 REFUSED_LINK = re.compile(r"\s*(?:javascript|vbscript|file|data):", re.IGNORECASE)
 UPLOADED = "picture:"  # the scheme by which texts name pictures of their campaign
+# Most are written so that they can be found without the parser, a thousand times as fast ...
+PLAINLY = re.compile(r"!\[[^\[\]\n]*\]\(picture:([\w./-]+)\)")
+# ... in texts without code, maths, escapes and the like, in which a picture may be none.
+PERHAPS_NONE = re.compile(r"[`~$\\<&\t]| {4}")
 TALLEST = 384  # pixels; larger pictures are shown smaller until somebody enlarges them
 ALIGNED = re.compile(r"text-align:(left|right|center)")
 
@@ -145,8 +149,13 @@ def _tokens(shown: str, env: dict[str, Any]) -> list[Token]:
 
 def pictures_in(text: str) -> list[str]:
     """Names of the uploaded pictures that a text shows, as often as it shows them."""
-    if UPLOADED not in text.lower():
+    often = text.lower().count(UPLOADED)
+    if not often:
         return []
+    found = PLAINLY.findall(text)
+    short = 2 * len(text) <= MOST_SIGNS
+    if short and len(found) == often and not PERHAPS_NONE.search(text):
+        return [unicodedata.normalize("NFKC", name) for name in found]
     try:
         return list(_named(_tokens(unseen.dropped(text), _env())))
     except (TooMuch, RecursionError):  # shown as it was written

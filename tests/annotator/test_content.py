@@ -365,6 +365,32 @@ def test_pictures_of_a_text_are_those_that_it_shows() -> None:
     assert pictures_in("![](picture:a.png)" + "*" * 60_000) == []
 
 
+PIECES = ["![a](picture:b.png)", "![](picture:d/é_2.png)", "[x](y)", "word", "*", "_", "> ", "- "]
+PIECES += [
+    "`",
+    "```",
+    "\n",
+    "\n\n",
+    "    ",
+    "$",
+    "\\",
+    "<",
+    "&",
+    "[",
+    "]",
+    "!",
+    "![b](<picture:c d.png>)",
+]
+
+
+@given(st.lists(st.sampled_from(PIECES), max_size=12))
+def test_what_is_found_without_the_parser_is_what_the_parser_finds(pieces: list[str]) -> None:
+    text = "".join(pieces)
+    known = {name: Picture(name, 1, 1) for name in ("b.png", "d/é_2.png", "c d.png")}
+    shown = [image["src"] for image in Page(to_html(text, pictures=known)).all("img")]
+    assert pictures_in(text) == [src.replace("%20", " ").replace("%C3%A9", "é") for src in shown]
+
+
 @pytest.mark.parametrize(
     ("host", "origin"),
     [
