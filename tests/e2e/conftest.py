@@ -9,8 +9,12 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from django.contrib.auth.models import User
 
+from annotator.models import Campaign
 from tests.annotator.conftest import ada, ben, ruth, sam
+from tests.campaigns import ask, item, make_campaign
+from tests.e2e.keyboard import question, sign_in
 
 __all__ = ["ada", "ben", "ruth", "sam"]
 
@@ -28,9 +32,9 @@ def chromium_path() -> str | None:
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """All tests here are e2e."""
-    for item in items:
-        if "tests/e2e" in item.path.as_posix():
-            item.add_marker(pytest.mark.e2e)
+    for test in items:
+        if "tests/e2e" in test.path.as_posix():
+            test.add_marker(pytest.mark.e2e)
 
 
 @pytest.fixture(scope="session")
@@ -83,3 +87,42 @@ def page(browser: Any, live_server: Any) -> Iterator[Any]:
     leave(window, asked)
     context.close()
     assert troubles == []
+
+
+@pytest.fixture
+def campaign(ada: User) -> Campaign:
+    """Six questions, for ada."""
+    made = make_campaign(people=(ada,))
+    ask(made)
+    return made
+
+
+@pytest.fixture
+def desk(campaign: Campaign, page: Any, live_server: Any) -> Any:
+    """Ada at work."""
+    page.goto(f"{live_server.url}/c/{campaign.slug}/")
+    sign_in(page, "ada")
+    question(page)
+    page.wait_for_timeout(250)
+    return page
+
+
+@pytest.fixture
+def reading(ada: User, page: Any, live_server: Any) -> Any:
+    """Opens two responses (and a prompt) for ada."""
+
+    def show(
+        a: str, b: str = "b", *, prompt: Any = "Why?", hosts: tuple[str, ...] = (), **fields: Any
+    ) -> Any:
+        responses = [{"text": a, "model": "m"}, {"text": b, "model": "n"}]
+        rows = [item(0, prompt=prompt, responses=responses)]
+        made = make_campaign(people=(ada,), rows=rows, **fields)
+        Campaign.objects.update(image_hosts=list(hosts))  # with ports, which only tests need
+        ask(made)
+        page.goto(f"{live_server.url}/c/{made.slug}/")
+        sign_in(page, "ada")
+        question(page)
+        page.wait_for_timeout(300)
+        return page
+
+    return show

@@ -15,8 +15,8 @@ from annotator.services.rounds import fail_round
 from tests.annotator.acts import answer, lease
 from tests.campaigns import ask, item, known, make_campaign
 from tests.e2e.axe import SOURCE, check, violations, walk
+from tests.e2e.keyboard import question
 from tests.e2e.shown import FORMS_SHOWN, as_person, several
-from tests.e2e.test_whole_path import question
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(180)]
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,12 +10,11 @@ from django.contrib.auth.models import User
 from annotator.models import Annotation, Campaign, Response
 from annotator.services.exports import rows as exported
 from tests.campaigns import ask, make_campaign
+from tests.e2e.keyboard import arrived, question, sign_in, type_keys
+from tests.e2e.shots import shoot
 from tests.e2e.shown import several
-from tests.e2e.test_whole_path import arrived, question, sign_in
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(120)]
-
-SHOTS = os.environ.get("SHOTS")  # a folder: screenshots of each form, to be looked at
 
 
 @pytest.fixture
@@ -37,25 +34,6 @@ def at_work(ada: User, page: Any, live_server: Any) -> Any:
         return made
 
     return start
-
-
-def shoot(page: Any, name: str) -> None:
-    """Light, dark and a phone, when somebody wants to look."""
-    if not SHOTS:
-        return
-    for theme in ("light", "dark"):
-        page.emulate_media(color_scheme=theme)
-        page.screenshot(path=Path(SHOTS) / f"{name}-{theme}.png", full_page=True)
-    page.emulate_media(color_scheme="light")
-    page.set_viewport_size({"width": 360, "height": 740})
-    page.screenshot(path=Path(SHOTS) / f"{name}-phone.png", full_page=True)
-    assert page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0
-    page.set_viewport_size({"width": 1280, "height": 860})
-
-
-def type_keys(page: Any, *keys: str) -> None:
-    for key in keys:
-        page.keyboard.press(key)
 
 
 def send(page: Any, key: str = "Enter") -> Annotation:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,41 +10,10 @@ from django.contrib.auth.models import User
 from annotator.models import Annotation, Campaign, Preferences
 from annotator.services.exports import rows as exported
 from annotator.services.preferences import save_keys
-from tests.campaigns import ask, make_campaign
-from tests.e2e.test_whole_path import arrived, press, question, sign_in, tab_to
+from tests.e2e.keyboard import arrived, key_event, press, question, tab_to
+from tests.e2e.shots import check_phone, shoot
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(120)]
-
-SHOTS = os.environ.get("SHOTS")
-
-
-@pytest.fixture
-def campaign(ada: User) -> Campaign:
-    made = make_campaign(people=(ada,))
-    ask(made)
-    return made
-
-
-@pytest.fixture
-def desk(campaign: Campaign, page: Any, live_server: Any) -> Any:
-    """Ada at work."""
-    page.goto(f"{live_server.url}/c/{campaign.slug}/")
-    sign_in(page, "ada")
-    question(page)
-    page.wait_for_timeout(250)
-    return page
-
-
-def shoot(page: Any, name: str) -> None:
-    """Light, dark and a phone, when somebody wants to look; nothing scrolls sideways."""
-    page.set_viewport_size({"width": 360, "height": 740})
-    assert page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0
-    if SHOTS:
-        page.screenshot(path=Path(SHOTS) / f"{name}-phone.png", full_page=True)
-    page.set_viewport_size({"width": 1280, "height": 860})
-    for theme in ("light", "dark") if SHOTS else ():
-        page.emulate_media(color_scheme=theme)
-        page.screenshot(path=Path(SHOTS or "") / f"{name}-{theme}.png", full_page=True)
 
 
 def tab_to_field(page: Any, name: str) -> None:
@@ -65,15 +32,6 @@ def set_key(page: Any, action: str, key: str) -> None:
     page.keyboard.press("Enter")
 
 
-def key_event(page: Any, key: str, code: str) -> None:
-    """A key of another layout: what it says, and where it is."""
-    script = (
-        "([key, code]) => document.activeElement.dispatchEvent("
-        "new KeyboardEvent('keydown', {key, code, bubbles: true, cancelable: true}))"
-    )
-    page.evaluate(script, [key, code])
-
-
 def test_a_key_is_changed_and_only_the_new_one_answers(desk: Any, campaign: Campaign) -> None:
     first = question(desk)
     tab_to(desk, "Keys")  # of the site
@@ -81,6 +39,7 @@ def test_a_key_is_changed_and_only_the_new_one_answers(desk: Any, campaign: Camp
     desk.keyboard.press("Enter")
     set_key(desk, "neither", "w")
     desk.wait_for_selector(".message :text('saved'), .message:has-text('saved')")
+    check_phone(desk)
     shoot(desk, "keys")
     tab_to(desk, "Back to the questions")
     desk.keyboard.press("Enter")
@@ -100,6 +59,7 @@ def test_a_clash_is_told_beside_the_field_which_gets_the_focus(desk: Any) -> Non
     set_key(desk, "skip", "f")
     desk.wait_for_selector("#error-skip")
     desk.wait_for_function("document.activeElement.name === 'key-skip'")
+    check_phone(desk)
     shoot(desk, "keys-clash")
     assert not Preferences.objects.exists()
     desk.keyboard.insert_text("w")  # typed over what was there
@@ -146,6 +106,7 @@ def open_last_answer(page: Any) -> None:
     page.wait_for_timeout(250)
     page.keyboard.press("h")
     page.wait_for_selector(".answers")
+    check_phone(page)
     shoot(page, "answers")
     tab_to(page, "change it")
     page.keyboard.press("Enter")
@@ -157,6 +118,7 @@ def test_an_answer_is_found_and_corrected(desk: Any, campaign: Campaign) -> None
     press(desk, "1")
     press(desk, "4")
     open_last_answer(desk)
+    check_phone(desk)
     shoot(desk, "correction")
     assert desk.is_checked("input[name=verdict][value=tie]")
     desk.keyboard.press("7")

@@ -10,7 +10,7 @@ from django.contrib.auth.models import User
 from annotator.models import Annotation, Annotator, Assignment, Campaign
 from annotator.services.campaigns import add_member, publish_guidelines
 from tests.campaigns import ask, item, known, make_campaign
-from tests.e2e.test_whole_path import arrived, press, question, sign_in, tab_to
+from tests.e2e.keyboard import arrived, press, question, sign_in, tab_to
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(120)]
 

@@ -9,10 +9,9 @@ from django.contrib.auth.models import User
 
 from annotator.services.preferences import save_keys
 from tests.campaigns import ask, make_campaign
+from tests.e2e.keyboard import key_event, question, sign_in, type_keys
 from tests.e2e.shown import several
-from tests.e2e.test_forms import send, shown, type_keys
-from tests.e2e.test_mine import key_event
-from tests.e2e.test_whole_path import question, sign_in
+from tests.e2e.test_forms import send, shown
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(120)]
 

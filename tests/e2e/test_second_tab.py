@@ -5,21 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from django.contrib.auth.models import User
 
 from annotator.models import Annotation, Campaign
-from tests.campaigns import ask, make_campaign
-from tests.e2e.test_whole_path import press, question, sign_in
+from tests.e2e.keyboard import press, question, sign_in
 from tests.worker.processes import until
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(120)]
-
-
-@pytest.fixture
-def campaign(ada: User) -> Campaign:
-    made = make_campaign(people=(ada,))
-    ask(made)
-    return made
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from annotator.models import Annotation, Campaign
 from config.broker import install_queue_schema
 from config.demo import answers
 from tests.campaigns import ask, make_campaign
-from tests.e2e.test_whole_path import arrived, question, sign_in
+from tests.e2e.keyboard import arrived, question, sign_in
 from tests.worker.processes import process, until
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(180)]

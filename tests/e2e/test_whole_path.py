@@ -13,6 +13,7 @@ from annotator.models import Annotation, Campaign, Round
 from annotator.services.campaigns import add_member, create_campaign, start_campaign
 from config.broker import install_queue_schema
 from tests.campaigns import load
+from tests.e2e.keyboard import press, question, sign_in, tab_to
 from tests.worker.loops import FIELDS, rich
 from tests.worker.processes import process, until
 
@@ -20,49 +21,6 @@ pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(240)]
 
 KEYS = "1234567n"
 REASON = "The reason, with keys like 1 and z in it"
-
-
-def tab_to(page: Any, text: str) -> None:
-    """Press Tab until a link or button that says `text` has the focus."""
-    for _ in range(60):
-        page.keyboard.press("Tab")
-        said = page.evaluate(
-            "() => { const e = document.activeElement;"
-            " return e.matches('a, button') ? e.innerText + ' ' + (e.ariaLabel ?? '') : '' }"
-        )
-        if text.lower() in said.lower():
-            return
-    raise AssertionError(f"nothing that says {text!r} can be reached with Tab")
-
-
-def sign_in(page: Any, name: str) -> None:
-    page.wait_for_selector("input[name=username]")
-    page.keyboard.type(name)  # the field has the focus already
-    page.keyboard.press("Tab")
-    page.keyboard.type(name)
-    page.keyboard.press("Enter")
-
-
-def question(page: Any) -> str:
-    """The question on the page, waiting for one when a round is choosing it."""
-    page.wait_for_selector("#question", timeout=60_000)
-    return str(page.get_attribute("#question", "data-answer"))
-
-
-def press(page: Any, key: str) -> None:
-    """Answer by key and wait until another question, or none, is shown."""
-    before = question(page)
-    page.wait_for_timeout(250)  # a key right after a swap is taken for a slip
-    page.keyboard.press(key)
-    page.wait_for_function(
-        "before => document.querySelector('#question')?.dataset.answer !== before", arg=before
-    )
-    arrived(page)
-
-
-def arrived(page: Any) -> None:
-    """Wait until the server has confirmed every answer; the page goes on before it does."""
-    page.wait_for_function("() => document.body.dataset.unsent === '0'")
 
 
 @pytest.fixture

@@ -10,28 +10,10 @@ from django.contrib.sessions.models import Session
 
 from annotator.models import Annotation, Campaign, EncoderCard, Response, Round, Snapshot
 from annotator.services.rounds import fail_round
-from tests.campaigns import ask, make_campaign
-from tests.e2e.test_whole_path import arrived, press, question, sign_in
+from tests.e2e.keyboard import arrived, press, question, sign_in
 from tests.worker.processes import until
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(120)]
-
-
-@pytest.fixture
-def campaign(ada: User) -> Campaign:
-    made = make_campaign(people=(ada,))
-    ask(made)
-    return made
-
-
-@pytest.fixture
-def desk(campaign: Campaign, page: Any, live_server: Any) -> Any:
-    """Ada at work."""
-    page.goto(f"{live_server.url}/c/{campaign.slug}/")
-    sign_in(page, "ada")
-    question(page)
-    page.wait_for_timeout(250)
-    return page
 
 
 def test_a_session_that_ran_out_costs_no_answer(desk: Any) -> None:
