@@ -38,7 +38,7 @@ async function renewToken() {
 function complain(form) {
   const line = form.querySelector(".error.sending") ?? document.createElement("p");
   line.className = "error sending";
-  line.textContent = "That did not reach the server. Try it again.";
+  line.textContent = notice().dataset.unreached;
   form.append(line);
 }
 
@@ -88,7 +88,7 @@ document.addEventListener("htmx:afterRequest", async (event) => {
   }
   const theirs = elt.matches?.("[data-poll]") || detail.xhr.getResponseHeader("HX-Retarget");
   if (!theirs && (status === 0 || status === 403 || status >= 500)) {
-    notify("That did not reach the server. Nothing on this page is lost; try it again.");
+    notify(notice().dataset.safe);
   } else if (elt.id === "undo-form" && status === 200) notice().replaceChildren();
 });
 

@@ -293,7 +293,7 @@ document.addEventListener("htmx:afterSwap", (event) => {
     const heading = byId("workspace").querySelector("[data-focus]");
     heading?.focus({ preventScroll: true });
     const standing = byId("workspace").querySelector(".standing")?.textContent ?? "";
-    say(now.startsWith("empty") ? "" : `Next question. ${standing}`);
+    say(now.startsWith("empty") ? "" : `${byId("workspace").dataset.next} ${standing}`);
   }
   shown = now;
 });

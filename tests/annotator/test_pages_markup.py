@@ -94,6 +94,16 @@ def test_a_script_needs_no_other_module_and_no_evaluation(path):
     assert not re.search(r"\beval\(|new Function\(|https?://", text)
 
 
+@pytest.mark.parametrize("path", SCRIPTS, ids=lambda path: path.name)
+def test_a_script_has_no_words_of_its_own(path):
+    """Templates give them in `data-*`, in the language of the page."""
+    code = re.sub(
+        r"/\*.*?\*/|(?<!:)//[^\n]*", "", path.read_text(encoding="utf-8"), flags=re.DOTALL
+    )
+    texts = re.findall(r"\"(?:[^\"\\\n]|\\.)*\"|`[^`]*`", code)
+    assert [text for text in texts if re.search(r"[A-Z][a-z]+[^\"`]* [a-z]+", text)] == []
+
+
 def vendored():
     lines = (STATIC_DIR / "vendor.txt").read_text(encoding="utf-8").splitlines()
     return [line.split() for line in lines if line and not line.startswith("#")]

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,25 +12,14 @@ from annotator.services.campaigns import add_member, publish_guidelines
 from tests.annotator.acts import answer, lease
 from tests.campaigns import ask, item, known, make_campaign
 from tests.e2e.axe import check, walk
+from tests.e2e.keyboard import arrived, press, question
+from tests.e2e.shots import shoot
 from tests.e2e.shown import FORMS_SHOWN, as_person, several
-from tests.e2e.test_whole_path import arrived, question
 from tests.pseudo import RIGHT_TO_LEFT, outside, speak
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(180)]
 
-SHOTS = os.environ.get("SHOTS")  # a folder: pictures of each page, to be looked at
 ARABIC = "السماء زرقاء بسبب تشتت الضوء. هذا نص عربي لاختبار الاتجاه."
-
-
-def shoot(page: Any, name: str) -> None:
-    """A desk and a phone, when somebody wants to look."""
-    if not SHOTS:
-        return
-    for width, height in ((1280, 860), (360, 740)):
-        page.set_viewport_size({"width": width, "height": height})
-        page.wait_for_timeout(100)
-        page.screenshot(path=Path(SHOTS) / f"{name}-{width}.png", full_page=True)
-    page.set_viewport_size({"width": 1280, "height": 860})
 
 
 @pytest.fixture
@@ -105,12 +92,7 @@ def test_digits_and_records_do_not_depend_on_the_direction(ada: User, visit: Any
     made = make_campaign(people=(ada,))
     ask(made)
     page = visit(f"/c/{made.slug}/", ada)
-    before = question(page)
-    page.keyboard.press("1")
-    page.wait_for_function(
-        "before => document.querySelector('#question')?.dataset.answer !== before", arg=before
-    )
-    arrived(page)
+    press(page, "1")
     said = Annotation.objects.get()
     assert said.tiers[0] == [said.display_order[0]]  # A, on whatever side it stood
 
@@ -141,14 +123,38 @@ def test_texts_keep_their_own_direction(ada: User, visit: Any) -> None:
     look(page, "texts")
 
 
+def said(page: Any, where: str, pattern: str = "⟦") -> str:
+    """What a script has written somewhere, all of it in the language of the page."""
+    page.wait_for_function(
+        "([where, pattern]) => new RegExp(pattern).test(document.querySelector(where).textContent)",
+        arg=[where, pattern],
+    )
+    assert outside(page.locator(where).inner_html()) == []
+    text: str = page.locator(where).text_content()
+    return text
+
+
 def test_what_scripts_say_is_in_the_language_of_the_page(ada: User, visit: Any) -> None:
     made = make_campaign(people=(ada,))
     ask(made)
     page = visit(f"/c/{made.slug}/", ada)
-    page.evaluate("document.querySelectorAll('.prose, .as-written').forEach((e) => e.remove())")
+    question(page)
     page.fill("#rationale", "1")
-    page.wait_for_function("() => /⟦/.test(document.querySelector('#saved').textContent)")
-    assert outside(page.locator("#saved").inner_html()) == []
+    said(page, "#saved")
+    page.keyboard.press("Escape")
+    press(page, "1")
+    said(page, "#announce")
+    page.wait_for_timeout(250)  # a key this soon after a question came is taken for a slip
+    page.context.set_offline(True)
+    page.keyboard.press("z")
+    unreached = said(page, "#notice")
+    page.keyboard.press("1")
+    page.wait_for_function(
+        "before => document.querySelector('#notice').textContent !== before", arg=unreached
+    )
+    said(page, "#notice", "A")
+    page.context.set_offline(False)
+    arrived(page)
 
 
 def test_other_pages(ada: User, visit: Any) -> None:

@@ -411,7 +411,7 @@ def test_words_of_a_scale_are_translated_unless_a_campaign_chose_its_own(
     ada: User, as_ada: Client
 ) -> None:
     usual = campaign_of(ada, form="rate")
-    ours = ["sehr schwach", "schwach", "mittelmäßig", "gut", "ausgezeichnet", "insgesamt"]
+    ours = ["sehr schlecht", "schlecht", "mittelmäßig", "gut", "ausgezeichnet", "insgesamt"]
     assert scale_shown(as_ada, usual) == ours
     options = {"labels": ["poor", "good"], "aspects": ["tone"]}
     own = campaign_of(ada, slug="own", form="rate", form_options={"rate": options})
