@@ -13,6 +13,7 @@ from kombu import Queue
 from config import env
 from config.broker import CONNECT_SECONDS, QUEUES, choose_broker
 from config.logs import logging_settings
+from config.storage import snapshot_storage
 
 BASE_DIR = env.BASE_DIR
 VERSION = version("tiebreak")
@@ -136,6 +137,7 @@ _STORAGE = (
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
     "staticfiles": {"BACKEND": _STORAGE},
+    "snapshots": snapshot_storage(),
 }
 WHITENOISE_USE_FINDERS = WHITENOISE_AUTOREFRESH = DEBUG
 MEDIA_ROOT = VAR_DIR / "media"

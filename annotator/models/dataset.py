@@ -18,10 +18,16 @@ class Snapshot(models.Model):
         BUILDING = "building", "building"
         READY = "ready", "ready"
         FAILED = "failed", "failed"
+        CANCELLED = "cancelled", "cancelled"
+
+    LIVE = (State.QUEUED, State.BUILDING)
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     campaign = models.ForeignKey(Campaign, on_delete=models.CASCADE, related_name="snapshots")
     format = models.CharField(max_length=30)
+    container = models.CharField(
+        max_length=12, default="jsonl", help_text="What the rows are written into."
+    )
     options = models.JSONField(default=dict)
     state = models.CharField(max_length=10, choices=State, default=State.QUEUED)
     error = models.TextField(blank=True)
@@ -42,10 +48,24 @@ class Snapshot(models.Model):
     @property
     def rows(self) -> int | None:
         """Number of rows, once it is built."""
-        rows: int | None = self.manifest.get("files", {}).get("data.jsonl", {}).get("rows")
+        rows: int | None = self.manifest.get("rows")
+        if rows is None:  # built by an earlier version
+            rows = self.manifest.get("files", {}).get("data.jsonl", {}).get("rows")
         return rows
+
+    @property
+    def size(self) -> int | None:
+        """Bytes of all its files, once it is built."""
+        files = self.manifest.get("files")
+        return sum(about["bytes"] for about in files.values()) if files else None
+
+    @property
+    def sha256(self) -> str:
+        """Checksum of the data, once it is built."""
+        files = self.manifest.get("files") or {"": {}}
+        return str(next(iter(files.values())).get("sha256", ""))
 
     @property
     def under_way(self) -> bool:
         """Whether a worker still has to finish it."""
-        return self.state in (self.State.QUEUED, self.State.BUILDING)
+        return self.state in self.LIVE

@@ -2,366 +2,309 @@
 
 Defaults: standing answers of people (not skipped, flagged, taken back, or beyond the overlap);
 holdout prompts stay here unless asked for, and so do checks of people: practice, tests, gold and
-repeats.
+repeats. What formats do is in `annotator.exporters`.
 """
 
 from __future__ import annotations
 
+import hashlib
+import json
+from array import array
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
-from itertools import combinations
+from dataclasses import dataclass, replace
 from typing import Any
 
-from django.db.models import Exists, OuterRef, Prefetch, QuerySet
+from django.db import connection
+from django.db.models import CharField, Count, F, Func, Max
 
 from annotator.errors import InvalidInput
-from annotator.models import Annotation, Campaign, Item, Prompt, Query, Response
-from annotator.services.history import KEY
+from annotator.exporters import FORMATS, SELECTION, Context, ExportOptions, Format, Question
+from annotator.exporters.consensus import counted, marks, pairs, votes
+from annotator.exporters.loading import Loader
+from annotator.exporters.options import AUTO
+from annotator.exporters.reliability import Answers
+from annotator.models import Annotation, Campaign, Item, QueryResponse
+from annotator.services.imports import draw_lot
 from annotator.services.pictures import Known
 
+__all__ = ["FORMATS", "Export", "ExportOptions", "prepare", "rows"]
+
 Row = dict[str, Any]
-CHUNK = 200
-KNOWN = (Query.Arm.GOLD, Query.Arm.PRACTICE, Query.Arm.QUALIFICATION)
-
-
-@dataclass(frozen=True)
-class ExportOptions:
-    """What to include; the defaults are safe for training.
-
-    Attributes:
-        include_holdout: Prompts that are reserved for testing.
-        include_gold: Questions whose answer was known: gold, practice and tests.
-        include_repeats: Second answers of a person to the same question.
-    """
-
-    include_holdout: bool = False
-    include_gold: bool = False
-    include_repeats: bool = False
-
-    def as_json(self) -> dict[str, bool]:
-        """For the manifest."""
-        return asdict(self)
-
-
-@dataclass(frozen=True)
-class Question:
-    """All standing answers about one set of responses of one prompt."""
-
-    id: str
-    prompt: Prompt
-    item: Item | None
-    responses: list[Response]
-    annotations: list[Annotation]
-    queries: list[Query]
-
-    @property
-    def edits(self) -> list[Response]:
-        """What people made of these responses by rewriting them."""
-        return [edit for response in self.responses for edit in response.edits.all()]
+TRAIN, TEST = "train", "test"
+USUAL = ExportOptions()
+ENCODE = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 
 def rows(
-    *, campaign: Campaign, format_name: str, options: ExportOptions = ExportOptions()
+    *, campaign: Campaign, format_name: str, options: ExportOptions = USUAL
 ) -> Iterator[tuple[Row, Row]]:
-    """Yield (row, provenance) in a stable order; memory of one item at a time.
+    """Yield (row, provenance) in a stable order; memory of one batch at a time.
 
     Raises:
-        InvalidInput: the format is not known.
+        InvalidInput: the format is not known, or cannot heed an option.
     """
-    if format_name not in FORMATS:
-        known = ", ".join(FORMATS)
-        raise InvalidInput(f"format {format_name!r} is not known; expected one of {known}")
-    make = FORMATS[format_name]
-    pictures = Known(campaign)
-    for question in questions(campaign=campaign, options=options):
-        shown = pictures.shown(question.prompt, [*question.responses, *question.edits])
-        for row, about in make(question):
-            yield row, _provenance(question) | shown | about
+    export = prepare(campaign=campaign, format_name=format_name, options=options)
+    for _, row, about in export.rows():
+        yield row, about
 
 
-def questions(*, campaign: Campaign, options: ExportOptions) -> Iterator[Question]:
-    """Queries with standing answers, those about the same responses taken together."""
-    asked = _asked(campaign, options)
-    items = (
+@dataclass
+class Export:
+    """One export about to be written.
+
+    Attributes:
+        context: What the format has to know; it also counts what gave no row.
+    """
+
+    campaign: Campaign
+    format: Format
+    context: Context
+
+    @property
+    def options(self) -> ExportOptions:
+        """With the format's own consensus in place of `auto`."""
+        return self.context.options
+
+    @property
+    def splits(self) -> tuple[str, ...]:
+        """The files that rows go to; one without a name where there is no split."""
+        return (TRAIN, TEST) if self.options.test_share else ("",)
+
+    def rows(
+        self, seen: Callable[[Question], None] = lambda question: None
+    ) -> Iterator[tuple[Question, Row, Row]]:
+        """Yield question, row and provenance; every question is shown to `seen`, also without."""
+        once = _Once() if self.options.duplicates == "first" else None
+        tree = _group_tree(self.campaign) if self.options.test_share else None
+        make, context, pictures = self.format.make, self.context, Known(self.campaign)
+        for question in Loader(self.campaign, self.options, tree=tree):
+            if tree is not None and not self._put(question):
+                continue
+            seen(question)
+            about = None
+            for row, own in make(question, context):
+                if once is not None and not once.first(ENCODE(row)):
+                    context.left_out["duplicates"] += 1
+                    continue
+                if about is None:
+                    about = provenance(question) | _pictures(question, pictures)
+                yield question, row, about | own
+
+    def _put(self, question: Question) -> bool:
+        """Say which split a question is in; False where it would be in both."""
+        found = {
+            self._split(prompt.is_holdout, question.groups[pk])
+            for pk, prompt in (question.prompts or {question.prompt.pk: question.prompt}).items()
+        }
+        if len(found) > 1:
+            self.context.left_out["pairs across prompts that the split tears apart"] += 1
+            return False
+        question.split = found.pop()
+        return True
+
+    def _split(self, is_holdout: bool, group: str) -> str:
+        """By group alone, so that it is the same in every export; the holdout is never in train."""
+        lot = draw_lot(seed=self.campaign.seed, prompt_digest=f"split:{group}")
+        return TEST if is_holdout or lot < self.options.test_share else TRAIN
+
+
+def prepare(*, campaign: Campaign, format_name: str, options: ExportOptions) -> Export:
+    """Check what is wanted, and find out what the format has to know before the first row.
+
+    Raises:
+        InvalidInput: the format is not known, or cannot heed an option.
+    """
+    kind = checked_format(format_name, options)
+    if options.consensus == AUTO:
+        options = replace(options, consensus=kind.consensus)
+    context = Context(options, chat=_has_chats(campaign))
+    if "aspects" in kind.needs:
+        context.aspects = _aspects(campaign)
+    if "most" in kind.needs:
+        context.most = _most(campaign)
+    if options.consensus == "reliability":
+        context.skill = _skill(campaign, context, by_itself=kind.name == "trl-unpaired")
+    return Export(campaign, kind, context)
+
+
+def estimate(*, campaign: Campaign, options: ExportOptions) -> int:
+    """About how many questions there will be, for progress."""
+    return Loader(campaign, options).estimate()
+
+
+def checked_format(name: str, options: ExportOptions) -> Format:
+    """The format, if it is known and heeds everything that was chosen.
+
+    Raises:
+        InvalidInput: it is not, or does not.
+    """
+    if name not in FORMATS:
+        raise InvalidInput(f"format {name!r} is not known; expected one of {', '.join(FORMATS)}")
+    kind = FORMATS[name]
+    vain = sorted(set(options.changed()) - SELECTION - kind.heeds)
+    if vain:
+        raise InvalidInput(f"{name} does not heed {', '.join(vain)}: leave that at its default")
+    return kind
+
+
+def _has_chats(campaign: Campaign) -> bool:
+    kind = Func(F("content"), function="jsonb_typeof", output_field=CharField())
+    return campaign.prompts.annotate(kind=kind).filter(kind="array").exists()
+
+
+def _aspects(campaign: Campaign) -> tuple[str, ...]:
+    """What was rated, here or before an import."""
+    table = Annotation._meta.db_table
+    found: set[str] = set()
+    for where in ("details->'rate'->'ratings'", "extra->'ratings'"):
+        query = (
+            f"SELECT DISTINCT jsonb_object_keys({where}) FROM {table} "  # noqa: S608 - our words
+            f"WHERE campaign_id = %s AND jsonb_typeof({where}) = 'object'"
+        )
+        with connection.cursor() as cursor:
+            cursor.execute(query, [campaign.pk])
+            found |= {name for (name,) in cursor.fetchall()}
+    return tuple(sorted(found - {"acceptable"}))
+
+
+def _most(campaign: Campaign) -> int:
+    """Responses of the largest question."""
+    sizes = (
+        QueryResponse.objects.filter(query__campaign=campaign)
+        .order_by()
+        .values("query_id")
+        .annotate(n=Count("pk"))
+    )
+    return max(sizes.aggregate(most=Max("n"))["most"] or 2, 1)
+
+
+def _skill(campaign: Campaign, context: Context, *, by_itself: bool) -> dict[int, float]:
+    """How reliable everybody is, by what they say about the same pairs or the same responses."""
+    answers = Answers()
+    for question in Loader(campaign, context.options, bare=True):
+        if len(question.answers) < 2:
+            continue
+        said = counted(question, context)
+        if by_itself:
+            good = [(one, weight, marks(one, context)) for one, weight in said]
+            for pk in question.ids:
+                answers.add(
+                    [(o.annotator_id, 1 if g[pk] else -1, w) for o, w, g in good if pk in g]
+                )
+            continue
+        for left, right, edited in pairs(question, context):
+            found = votes(said, left, right, context, edited=edited)
+            answers.add(
+                [(v.said.annotator_id, v.side, v.weight) for v in found if v.side is not None]
+            )
+    return answers.skill()
+
+
+def _group_tree(campaign: Campaign) -> Callable[[str], str]:
+    """The root of a group: groups that share a prompt are one."""
+    shared = (
         Item.objects.filter(campaign=campaign)
-        .filter(Exists(asked.filter(item_id=OuterRef("pk"))))
-        .select_related("prompt")
-        .prefetch_related("places__response__edits", Prefetch("queries", asked, to_attr="asked"))
-        .order_by("pk")
+        .exclude(group="")
+        .order_by()
+        .values("prompt_id")
+        .annotate(n=Count("group", distinct=True))
+        .filter(n__gt=1)
+        .values("prompt_id")
     )
-    for item in items.iterator(chunk_size=CHUNK):
-        yield from _of_item(item)
-    for query in asked.filter(item=None).select_related("prompt").iterator(chunk_size=CHUNK):
-        responses = sorted((m.response for m in query.members.all()), key=lambda r: r.pk)
-        name = "-".join(r.digest[:8] for r in responses)
-        yield Question(
-            f"{query.prompt.digest[:16]}:{name}",
-            query.prompt,
-            None,
-            responses,
-            list(query.annotations.all()),
-            [query],
-        )
+    above: dict[str, str] = {}
+
+    def root(name: str) -> str:
+        while name in above:
+            name = above[name]
+        return name
+
+    first: dict[int, str] = {}
+    rows = Item.objects.filter(campaign=campaign, prompt_id__in=shared).exclude(group="")
+    for prompt, group in rows.order_by("prompt_id", "group").values_list("prompt_id", "group"):
+        one, other = root(first.setdefault(prompt, group)), root(group)
+        if one != other:
+            above[max(one, other)] = min(one, other)
+    return root
 
 
-def _asked(campaign: Campaign, options: ExportOptions) -> QuerySet[Query]:
-    standing = Annotation.objects.filter(campaign=campaign).standing()
-    asked = Query.objects.filter(campaign=campaign).filter(
-        Exists(standing.filter(query_id=OuterRef("pk")))
-    )
-    if not options.include_holdout:
-        asked = asked.filter(prompt__is_holdout=False)
-    if not options.include_gold:
-        asked = asked.exclude(arm__in=KNOWN)
-    if not options.include_repeats:
-        asked = asked.exclude(arm=Query.Arm.REPEAT)
-    people = standing.select_related("annotator").order_by("pk")
-    return (
-        asked.select_related("round", "model_version__round")
-        .prefetch_related("members__response__edits", Prefetch("annotations", people))
-        .order_by("pk")
-    )
+class _Once:
+    """Which rows came already: eight bytes a row in an open table, which may take one for another
+    once in about 10^13 rows."""
+
+    def __init__(self) -> None:
+        self.table, self.used = array("Q", bytes(8 * 1024)), 0
+
+    def first(self, row: str) -> bool:
+        """Whether this row is new; it is known from now on."""
+        key = int.from_bytes(hashlib.blake2b(row.encode(), digest_size=8).digest(), "big") or 1
+        if not self._put(self.table, key):
+            return False
+        self.used += 1
+        if 2 * self.used > len(self.table):
+            larger = array("Q", bytes(16 * len(self.table)))
+            for known in self.table:
+                if known:
+                    self._put(larger, known)
+            self.table = larger
+        return True
+
+    @staticmethod
+    def _put(table: array[int], key: int) -> bool:
+        last = len(table) - 1
+        place = key & last
+        while table[place]:
+            if table[place] == key:
+                return False
+            place = (place + 1) & last
+        table[place] = key
+        return True
 
 
-def _of_item(item: Item) -> Iterator[Question]:
-    """The item's queries by the set of responses; a part of the item gets a suffix."""
-    places = {place.response_id: place for place in item.places.all()}
-    by_set: dict[tuple[int, ...], list[Query]] = {}
-    for query in item.asked:  # type: ignore[attr-defined]
-        shown = sorted(
-            (m.response_id for m in query.members.all()), key=lambda r: places[r].position
-        )
-        by_set.setdefault(tuple(shown), []).append(query)
-    for shown_ids, queries in sorted(by_set.items(), key=lambda pair: pair[1][0].pk):
-        whole = len(shown_ids) == len(places)
-        suffix = "" if whole else "#" + "-".join(str(places[r].position) for r in shown_ids)
-        yield Question(
-            item.external_id + suffix,
-            item.prompt,
-            item,
-            [places[r].response for r in shown_ids],
-            [a for query in queries for a in query.annotations.all()],
-            queries,
-        )
+def _pictures(question: Question, known: Any) -> Row:
+    """Checksums of the pictures that a question shows; most show none, and cost nothing."""
+    texts = [*question.responses, *question.edits]
+    prompt = question.prompt
+    if not any("picture:" in text.text for text in texts) and "picture:" not in (
+        f"{prompt.content}{prompt.context}"
+    ):
+        return {}
+    found: Row = known.shown(prompt, texts)
+    return found
 
 
-def _provenance(question: Question) -> Row:
+def provenance(question: Question) -> Row:
+    """Where the rows of a question come from."""
     return {
         "id": question.id,
         "prompt_digest": question.prompt.digest,
-        "holdout": question.prompt.is_holdout,
+        "holdout": question.is_holdout,
+        **({"split": question.split} if question.split else {}),
         "models": [response.model or None for response in question.responses],
         "queries": [
             {
                 "query": query.pk,
-                "round": query.round.number if query.round else None,
+                "round": query.round,
                 "arm": query.arm,
                 "acquisition": query.acquisition or None,
                 "score": query.score,
                 "propensity": query.propensity,
-                "model_version": query.model_version.round.number if query.model_version else None,
+                "model_version": query.model_round,
             }
             for query in question.queries
         ],
         "annotations": [
             {
-                "annotation": a.pk,
-                "query": a.query_id,
-                "annotator": a.annotator.pseudonym,
-                "kind": a.annotator.kind,
-                "outcome": a.outcome,
-                "strength": a.strength,
-                "display_order": a.display_order,
-                "guidelines_version": a.guidelines_version,
-                "late": a.late,
-                "recorded_at": a.recorded_at.isoformat(),
+                "annotation": said.pk,
+                "query": said.query_id,
+                "annotator": said.annotator,
+                "kind": said.kind,
+                "outcome": said.outcome,
+                "strength": said.strength,
+                "display_order": said.display_order,
+                "guidelines_version": said.guidelines_version,
+                "late": said.late,
+                "recorded_at": said.recorded_at,
             }
-            for a in question.annotations
+            for said in question.answers
         ],
     }
-
-
-# --- native ----------------------------------------------------------------------------
-
-
-def native(question: Question) -> Iterator[tuple[Row, Row]]:
-    """One row a question in the native schema, as `import_items` reads it."""
-    item, prompt = question.item, question.prompt
-    extra = dict(item.extra) if item else {}
-    row: Row = {"id": question.id}
-    if item is None or item.source:
-        row["source"] = item.source if item else "tiebreak"
-    row |= {key: extra.pop(key) for key in ("subset", "split") if key in extra}
-    if item is None or item.group:  # what was not said comes back unsaid
-        row["group"] = item.group if item else prompt.digest
-    whole = item is not None and "#" not in question.id[len(item.external_id) :]
-    row["task"] = item.task if item and whole else "pairwise"
-    row["prompt"] = prompt.content
-    if prompt.context:
-        row["context"] = prompt.context
-    row["responses"] = [_native_response(response) for response in question.responses]
-    row["annotations"] = [_native_annotation(a, question) for a in question.annotations]
-    yield row | extra, {}
-
-
-def _native_response(response: Response) -> Row:
-    model = {"model": response.model} if response.model else {}
-    return {"text": response.text, **model, **response.extra}
-
-
-def _native_annotation(annotation: Annotation, question: Question) -> Row:
-    if annotation.via == Annotation.Via.IMPORT:
-        return dict(annotation.extra)
-    ids = [response.pk for response in question.responses]
-    # An edit is in the weak order and not among the responses that were asked about.
-    places = {pk: n for n, tier in enumerate(annotation.tiers or []) for pk in tier}
-    known = {pk: place for pk, place in places.items() if pk in ids}
-    row: Row = {
-        "annotator": annotation.annotator.pseudonym,
-        "kind": annotation.annotator.kind,
-        "choice": _choice(known, ids, annotation.outcome),
-        "strength": annotation.strength,
-        "ranking": _ranking(known, ids) if len(ids) > 2 else None,
-        "ratings": _ratings(annotation, known, ids) or None,
-        "rationale": annotation.rationale or None,
-        "edit": _edit(annotation, places, question),
-        "time_s": None if annotation.active_ms is None else annotation.active_ms / 1000,
-    }
-    row = {key: value for key, value in row.items() if value is not None or key == "choice"}
-    meta = {"outcome": annotation.outcome, KEY: str(annotation.submission_key)}
-    if annotation.details:
-        meta["details"] = by_index(annotation.details, ids)
-    return row | {"meta": meta}
-
-
-def _choice(places: dict[int, int], ids: list[int], outcome: str) -> int | str | None:
-    """The index of the one response above all others, or "tie"."""
-    if outcome == Annotation.Outcome.TIE:
-        return "tie"
-    if outcome != Annotation.Outcome.PREFERENCE or len(places) < 2:
-        return None
-    best = min(places.values())
-    winners = [pk for pk, place in places.items() if place == best]
-    return ids.index(winners[0]) if len(winners) == 1 else None
-
-
-def _ranking(places: dict[int, int], ids: list[int]) -> list[int | None] | None:
-    """Ranks of the responses, 1 is best and null unranked; None where nothing was ranked."""
-    ranks = {place: n for n, place in enumerate(sorted(set(places.values())), start=1)}
-    if len(ranks) < 2:
-        return None
-    return [ranks[places[pk]] if pk in places else None for pk in ids]
-
-
-def _ratings(annotation: Annotation, places: dict[int, int], ids: list[int]) -> Row:
-    """Marks by aspect, and who is above the line of good enough."""
-    given = annotation.details.get("rate", {}).get("ratings", {})
-    found: Row = {
-        aspect: [marks.get(str(pk)) for pk in ids] for aspect, marks in sorted(given.items())
-    }
-    line = annotation.acceptable
-    if line is not None:
-        found["acceptable"] = [int(places[pk] < line) if pk in places else None for pk in ids]
-    return found
-
-
-def _edit(annotation: Annotation, places: dict[int, int], question: Question) -> Row | None:
-    """The rewrite that the weak order has beside the responses that were asked about."""
-    made = next((r for r in question.edits if r.pk in places), None)
-    if made is None:
-        return None
-    ids = [response.pk for response in question.responses]
-    reasons = annotation.details.get("edit", {}).get("reasons") or []
-    return {"response": ids.index(made.parent_id or 0), "text": made.text, "reasons": reasons}
-
-
-def by_index(details: Any, ids: list[int]) -> Any:
-    """Details with responses as they are numbered in the row: ids do not leave the system."""
-    index = {pk: n for n, pk in enumerate(ids)}
-    told: Row = {}
-    for name, part in details.items():
-        if not isinstance(part, dict):
-            told[name] = part
-            continue
-        told[name] = {key: _told(key, value, index) for key, value in part.items()}
-    return told
-
-
-def _told(key: str, value: Any, index: dict[int, int]) -> Any:
-    if key == "aspects":
-        return {aspect: index.get(who, who) for aspect, who in value.items()}
-    if key == "ratings":
-        return {a: {index[int(pk)]: m for pk, m in marks.items()} for a, marks in value.items()}
-    if key == "thumbs":
-        return {index[int(pk)]: thumb for pk, thumb in value.items()}
-    if key == "highlights":
-        return [{**mark, "response": index[mark["response"]]} for mark in value]
-    if key == "unranked":
-        return [index[pk] for pk in value]
-    return index.get(value, value) if key in ("of", "unchanged") else value
-
-
-# --- preference pairs ------------------------------------------------------------------
-
-
-def trl_preference(question: Question) -> Iterator[tuple[Row, Row]]:
-    """`prompt`, `chosen`, `rejected` where more than half of the people agree.
-
-    Ties and "neither" are votes for neither side: where they prevent a majority, no row is made.
-    An edit is chosen over its original.
-    """
-    people = [a for a in question.annotations if a.annotator.kind == "human"]
-    originals = {response.pk: response for response in question.responses}
-    edited = [(edit, originals[edit.parent_id or 0]) for edit in question.edits]
-    for left, right in [*combinations(question.responses, 2), *edited]:
-        votes = [_vote(a, left.pk, right.pk) for a in people]
-        if left.parent_id in originals:  # an edit: only those who made it were asked about it
-            votes = [vote for vote in votes if vote is not None]
-        ahead, behind = votes.count(1), votes.count(-1)
-        if 2 * max(ahead, behind) <= len(votes):
-            continue
-        chosen, rejected = (left, right) if ahead > behind else (right, left)
-        about = {
-            "chosen_model": chosen.model or None,
-            "rejected_model": rejected.model or None,
-            "votes": {"for": max(ahead, behind), "against": min(ahead, behind)},
-            "level": votes.count(0),
-            "neither_or_unknown": votes.count(None),
-        }
-        yield _preference_row(question.prompt, chosen.text, rejected.text), about
-
-
-def _vote(annotation: Annotation, left: int, right: int) -> int | None:
-    """+1 when `left` stands in a better tier, -1 when in a worse one, 0 level, None unknown."""
-    if annotation.outcome == Annotation.Outcome.NEITHER:
-        return None
-    tier = {pk: depth for depth, tiers in enumerate(annotation.tiers or []) for pk in tiers}
-    if left not in tier or right not in tier:
-        return None
-    if tier[left] == tier[right] and annotation.details.get("uncompared"):
-        return None
-    return (tier[left] < tier[right]) - (tier[left] > tier[right])
-
-
-def _preference_row(prompt: Prompt, chosen: str, rejected: str) -> Row:
-    """Conversational when the prompt is a chat, plain text otherwise; the context goes first."""
-    if isinstance(prompt.content, str):
-        text = f"{prompt.context}\n\n{prompt.content}" if prompt.context else prompt.content
-        return {"prompt": text, "chosen": chosen, "rejected": rejected}
-    turns = list(prompt.content)
-    if prompt.context:  # one system turn: many chat templates refuse a second
-        has_system = bool(turns) and turns[0]["role"] == "system"
-        own = f"{turns[0]['content']}\n\n" if has_system else ""
-        system = {"role": "system", "content": own + prompt.context}
-        turns = [system, *turns[has_system:]]
-    return {
-        "prompt": turns,
-        "chosen": [{"role": "assistant", "content": chosen}],
-        "rejected": [{"role": "assistant", "content": rejected}],
-    }
-
-
-FORMATS: dict[str, Callable[[Question], Iterator[tuple[Row, Row]]]] = {
-    "native": native,
-    "trl-preference": trl_preference,
-}

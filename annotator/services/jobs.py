@@ -21,13 +21,15 @@ def cancel(*, job: Job) -> bool:
     live = Job.objects.live().filter(pk=job.pk)
     if not live.update(state=Job.State.CANCELLED, finished_at=timezone.now(), lease_until=None):
         return False
-    give_up(kind=job.kind, arguments=job.arguments, error=CANCELLED)
+    give_up(kind=job.kind, arguments=job.arguments, error=CANCELLED, cancelled=True)
     return True
 
 
-def give_up(*, kind: str, arguments: dict[str, str | int], error: str) -> None:
+def give_up(
+    *, kind: str, arguments: dict[str, str | int], error: str, cancelled: bool = False
+) -> None:
     """Tell the row that people look at that its job will not be finished."""
     if kind == "round":
         fail_round(round_id=int(arguments["round"]), error=error)
     elif kind == "snapshot":
-        fail_snapshot(snapshot_id=str(arguments["snapshot"]), error=error)
+        fail_snapshot(snapshot_id=str(arguments["snapshot"]), error=error, cancelled=cancelled)

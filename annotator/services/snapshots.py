@@ -1,47 +1,40 @@
-"""Immutable exports on disk: data, provenance and manifest, written whole or not at all."""
+"""Immutable exports: data, provenance and manifest, written whole or not at all."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 import shutil
+import tempfile
+import time
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, cast
 
 from django.conf import settings
 from django.contrib.auth.models import User
+from django.core.files import File
+from django.core.files.storage import Storage, storages
 from django.db import connection, transaction
 from django.db.models import Max
 from django.utils import timezone
 
 from annotator import dispatch
 from annotator.errors import InvalidInput
-from annotator.models import Campaign, Snapshot
-from annotator.services import exports
+from annotator.exporters import Question
+from annotator.exporters.card import card
+from annotator.models import Campaign, Job, Snapshot
+from annotator.services import containers, exports
 
 State = Snapshot.State
 DATA, PROVENANCE, MANIFEST = "data.jsonl", "provenance.jsonl", "manifest.json"
-PARTS = (DATA, PROVENANCE, MANIFEST)
-
-
-class _Hashing:
-    """A file that knows its own checksum and number of rows."""
-
-    def __init__(self, stream: BinaryIO) -> None:
-        self.stream, self.sha, self.rows, self.bytes = stream, hashlib.sha256(), 0, 0
-
-    def write(self, row: dict[str, Any]) -> None:
-        line = json.dumps(row, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
-        self.stream.write(line)
-        self.sha.update(line)
-        self.rows += 1
-        self.bytes += len(line)
-
-    def summary(self) -> dict[str, Any]:
-        return {"rows": self.rows, "bytes": self.bytes, "sha256": self.sha.hexdigest()}
+ARCHIVE, README = "dataset.zip", "README.md"
+FEW = 100  # rows; with fewer, the manifest says so
+EVERY = 1.0  # seconds between two reports of progress
+Progress = Callable[[int, int], None]  # questions done, rows written
 
 
 @contextmanager
@@ -55,141 +48,435 @@ def _frozen_view() -> Iterator[None]:
         yield
 
 
+@dataclass
+class _Seen:
+    """What passed by, for the manifest."""
+
+    progress: Progress
+    questions: int = 0
+    answers: int = 0
+    rows: int = 0
+    holdout_rows: int = 0
+    agreement: float = 0.0
+    agreed: int = 0
+    people: set[int] = field(default_factory=set)
+    judges: set[int] = field(default_factory=set)
+    guidelines: set[int] = field(default_factory=set)
+    models: set[int] = field(default_factory=set)
+    newest: str = ""
+    told: float = field(default_factory=time.monotonic)
+
+    def question(self, question: Question) -> None:
+        """Count it, and report once a second."""
+        self.questions += 1
+        self.answers += len(question.answers)
+        for said in question.answers:
+            (self.people if said.kind == "human" else self.judges).add(said.annotator_id)
+            self.guidelines.add(said.guidelines_version)
+            self.newest = max(self.newest, said.recorded_at)
+        for query in question.queries:
+            if query.model_round is not None:
+                self.models.add(query.model_round)
+        if (now := time.monotonic()) - self.told > EVERY:
+            self.told = now
+            self.progress(self.questions, self.rows)
+
+    def row(self, question: Question, about: dict[str, Any]) -> None:
+        """Count it."""
+        self.rows += 1
+        self.holdout_rows += question.is_holdout
+        if (agreement := about.get("agreement")) is not None:
+            self.agreement += agreement
+            self.agreed += 1
+
+
 def write_files(
     *,
     campaign: Campaign,
     format_name: str,
     options: exports.ExportOptions,
-    data: BinaryIO,
-    provenance: BinaryIO,
-    progress: Callable[[int], None] = lambda rows: None,
+    folder: Path,
+    container: str = "",
+    progress: Progress = lambda questions, rows: None,
 ) -> dict[str, Any]:
-    """Stream all rows of a format, and the provenance of each; returns the manifest.
+    """Stream an export into an empty folder; returns the manifest, which is not written.
 
     Raises:
-        InvalidInput: the format is not known, or there is nothing to export.
+        InvalidInput: format, option or container are wrong, or there is nothing to export.
     """
-    main, side = _Hashing(data), _Hashing(provenance)
+    kind = exports.checked_format(format_name, options)
+    container = containers.checked(container, kind.columns is not None, kind.container)
+    seen = _Seen(progress)
     with _frozen_view():
-        for row, about in exports.rows(campaign=campaign, format_name=format_name, options=options):
-            main.write(row)
-            side.write(about)
-            if main.rows % 5000 == 0:
-                progress(main.rows)
-        guidelines = campaign.guidelines.aggregate(newest=Max("version"))["newest"]
-        pictures = campaign.pictures.count()
-        model = campaign.model_versions.filter(kind="all").order_by("-round__number").first()
-    if main.rows == 0:
-        raise InvalidInput(
-            f"nothing to export as {format_name!r} from {campaign.slug!r}: "
-            "no standing answers outside the holdout give a row"
-        )
+        export = exports.prepare(campaign=campaign, format_name=format_name, options=options)
+        files = _write_rows(export, container, folder, seen)
+        manifest = _manifest(export, container, seen)
+        newest = campaign.guidelines.order_by("-version").first()
+    _refuse_empty(export, seen)
+    if kind.companions is not None:
+        for name, text in kind.companions(export.context, newest.text if newest else "").items():
+            files[name] = _written(folder / name, text)
+    manifest["files"] = files
+    if container == "datasets" and kind.columns is not None:
+        said = card(kind, manifest, kind.columns(export.context), f"{campaign.slug} {format_name}")
+        files[README] = _written(folder / README, said)
+    return manifest
+
+
+def _write_rows(
+    export: exports.Export, container: str, folder: Path, seen: _Seen
+) -> dict[str, dict[str, Any]]:
+    """The rows of every split, and the provenance of each row."""
+    kind = export.format
+    columns = kind.columns(export.context) if kind.columns is not None else None
+    names = {split: containers.file_name(container, split) for split in export.splits}
+    for name in names.values():
+        (folder / name).parent.mkdir(exist_ok=True)
+    data = {
+        split: containers.writer(container, folder / name, columns) for split, name in names.items()
+    }
+    side = containers.Lines(folder / PROVENANCE)
+    for question, row, about in export.rows(seen.question):
+        line = exports.ENCODE(row)
+        data[question.split].add(row, line)
+        about["row"] = hashlib.sha256(line.encode()).hexdigest()[:16]
+        side.add(about, exports.ENCODE(about))
+        seen.row(question, about)
+    files = {names[split]: one.close() for split, one in data.items()}
+    return files | {PROVENANCE: side.close()}
+
+
+def _written(path: Path, text: str) -> dict[str, Any]:
+    data = text.encode()
+    path.write_bytes(data)
+    return {"bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}
+
+
+def _manifest(export: exports.Export, container: str, seen: _Seen) -> dict[str, Any]:
+    """Everything that decides the bytes, and what came of it; no time and no name of its own."""
+    campaign = export.campaign
+    guidelines = campaign.guidelines.aggregate(newest=Max("version"))["newest"]
+    model = campaign.model_versions.filter(kind="all").order_by("-round__number").first()
     return {
         "campaign": campaign.slug,
-        "format": format_name,
-        "options": options.as_json(),
-        "files": {DATA: main.summary(), PROVENANCE: side.summary()},
+        "format": export.format.name,
+        "container": container,
+        "options": export.options.as_json(),
+        "consensus": export.options.consensus,
+        "rows": seen.rows,
+        "counts": {
+            "questions": seen.questions,
+            "answers": seen.answers,
+            "people": len(seen.people),
+            "judges": len(seen.judges),
+            "holdout_rows": seen.holdout_rows,
+        },
+        "left_out": dict(export.context.left_out.most_common()),
+        "mean_agreement": round(seen.agreement / seen.agreed, 6) if seen.agreed else None,
+        "warnings": _warnings(seen),
+        "newest_answer": seen.newest or None,
         "guidelines_version": guidelines,
+        "guidelines_versions": sorted(seen.guidelines - {0}),
         "model_round": model.round.number if model else None,
-        "pictures": {"in_campaign": pictures, "included": False},
+        "model_rounds": sorted(seen.models),
+        "pictures": {"in_campaign": campaign.pictures.count(), "included": False},
         "code_version": settings.VERSION,
     }
 
 
+def _warnings(seen: _Seen) -> list[str]:
+    said = []
+    if seen.holdout_rows:
+        said.append(
+            f"{seen.holdout_rows:,} of {seen.rows:,} rows are of held-out prompts: never train on "
+            "them, or the campaign's figures no longer mean anything."
+        )
+    if seen.rows < FEW:
+        said.append(f"Only {seen.rows:,} rows: too few to train on, or to measure anything with.")
+    return said
+
+
+def _refuse_empty(export: exports.Export, seen: _Seen) -> None:
+    if seen.rows:
+        return
+    start = f"nothing to export as {export.format.name!r} from {export.campaign.slug!r}: "
+    if not seen.questions:
+        raise InvalidInput(start + "no standing answers outside the holdout give a row")
+    why = ", ".join(f"{n:,} {reason}" for reason, n in export.context.left_out.most_common())
+    looked = f"{seen.questions:,} questions were looked at and gave no row"
+    raise InvalidInput(f"{start}{looked}{f' ({why})' if why else ''}")
+
+
+# --- into a file ---------------------------------------------------------------------------
+
+
 def export_to_file(
-    *, campaign: Campaign, format_name: str, out: Path, options: exports.ExportOptions
+    *,
+    campaign: Campaign,
+    format_name: str,
+    out: Path,
+    options: exports.ExportOptions,
+    container: str = "",
 ) -> dict[str, Any]:
-    """Write `out` and `out.provenance.jsonl`; neither appears before both are complete."""
-    side = out.with_name(out.name + ".provenance.jsonl")
-    half, half_side = out.with_name(out.name + ".part"), side.with_name(side.name + ".part")
+    """Write `out` and `out.provenance.jsonl`; neither appears before both are complete.
+
+    A test file stands beside as `STEM.test.SUFFIX`; a `datasets` folder is `out` itself.
+
+    Raises:
+        InvalidInput: as `write_files`, or a file cannot be written.
+    """
     try:
-        with half.open("wb") as data, half_side.open("wb") as provenance:
+        with tempfile.TemporaryDirectory(prefix=f".{out.name}.", dir=out.parent) as name:
+            folder = Path(name)
             manifest = write_files(
                 campaign=campaign,
                 format_name=format_name,
                 options=options,
-                data=data,
-                provenance=provenance,
+                folder=folder,
+                container=container,
             )
-        half_side.replace(side)
-        half.replace(out)
+            _move(folder, out, manifest)
     except OSError as error:
         raise InvalidInput(f"{out}: {error.strerror or error}") from error
-    finally:
-        half.unlink(missing_ok=True)
-        half_side.unlink(missing_ok=True)
     return manifest
+
+
+def _move(folder: Path, out: Path, manifest: dict[str, Any]) -> None:
+    """The side files first: where the data is, everything is."""
+    (folder / PROVENANCE).replace(out.with_name(f"{out.name}.{PROVENANCE}"))
+    if manifest["container"] == "datasets":
+        out.mkdir()
+        for path in list(folder.iterdir()):
+            path.replace(out / path.name)
+        return
+    names = [name for name in manifest["files"] if name != PROVENANCE]
+    main = names[0]
+    for name in reversed(names):
+        target = out.with_name(f"{out.name}.{name}")
+        if name.startswith("test."):
+            target = out.with_name(f"{out.stem}.test{out.suffix}")
+        (folder / name).replace(out if name == main else target)
+
+
+# --- snapshots -----------------------------------------------------------------------------
+
+
+def store() -> Storage:
+    """Where snapshots are kept: files, or what an operator named."""
+    return storages["snapshots"]
+
+
+def under_way() -> Path:
+    """Where workers put snapshots together."""
+    return Path(settings.VAR_DIR) / "snapshots-under-way"
 
 
 @transaction.atomic
 def request_snapshot(
-    *, campaign: Campaign, format_name: str, options: exports.ExportOptions, user: User | None
+    *,
+    campaign: Campaign,
+    format_name: str,
+    options: exports.ExportOptions,
+    user: User | None,
+    container: str = "",
 ) -> Snapshot:
     """Ask a worker to build an export.
 
     Raises:
-        InvalidInput: the format is not known.
+        InvalidInput: the format is not known, cannot heed an option, or does not fit the container.
     """
-    if format_name not in exports.FORMATS:
-        known = ", ".join(exports.FORMATS)
-        raise InvalidInput(f"format: {format_name!r} is not known; expected one of {known}")
+    kind = exports.checked_format(format_name, options)
     snapshot = Snapshot.objects.create(
-        campaign=campaign, format=format_name, options=options.as_json(), created_by=user
+        campaign=campaign,
+        format=format_name,
+        container=containers.checked(container, kind.columns is not None, kind.container),
+        options=options.as_json(),
+        created_by=user,
     )
     dispatch.enqueue(
         kind="snapshot",
-        key=f"snapshot:{snapshot.pk}",
+        key=job_key(snapshot),
         arguments={"snapshot": str(snapshot.pk)},
         campaign=campaign,
     )
     return snapshot
 
 
-def build_snapshot(*, snapshot: Snapshot, progress: Callable[[int], None]) -> Path:
-    """Write a snapshot's files into a folder of their own; `publish_snapshot` makes it count."""
-    folder = Path(settings.VAR_DIR) / "snapshots" / f"{snapshot.pk}.{uuid.uuid4().hex[:8]}"
+def job_key(snapshot: Snapshot) -> str:
+    """Names the job, so that its progress can be shown."""
+    return f"snapshot:{snapshot.pk}"
+
+
+def build_snapshot(*, snapshot: Snapshot, progress: Progress) -> Path:
+    """Write a snapshot's files into a folder of their own; `publish_snapshot` makes it count.
+
+    Nothing is left of it when it fails or is cancelled.
+    """
+    folder = under_way() / f"{snapshot.pk}.{uuid.uuid4().hex[:8]}"
     folder.mkdir(parents=True)
-    with (folder / DATA).open("wb") as data, (folder / PROVENANCE).open("wb") as provenance:
+    try:
         manifest = write_files(
             campaign=snapshot.campaign,
             format_name=snapshot.format,
-            options=exports.ExportOptions(**snapshot.options),
-            data=data,
-            provenance=provenance,
+            options=exports.ExportOptions.checked(snapshot.options),
+            folder=folder,
+            container=snapshot.container,
             progress=progress,
         )
-    manifest |= {"snapshot": str(snapshot.pk), "created_at": snapshot.created_at.isoformat()}
-    (folder / MANIFEST).write_text(json.dumps(manifest, indent=2) + "\n", encoding="utf-8")
+        if snapshot.container == "datasets":
+            _into_archive(folder, manifest)
+        text = json.dumps(manifest, indent=2, ensure_ascii=False) + "\n"
+        (folder / MANIFEST).write_text(text, encoding="utf-8")
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
     return folder
 
 
+def _into_archive(folder: Path, manifest: dict[str, Any]) -> None:
+    """One file to download; the manifest keeps the checksums of what is in it."""
+    files = manifest["files"]
+    inside = folder / "dataset"
+    inside.mkdir()
+    for name in [name for name in files if name != PROVENANCE]:
+        (inside / name).parent.mkdir(exist_ok=True)
+        (folder / name).replace(inside / name)
+    archive = {"rows": manifest["rows"], **containers.zipped(inside, folder / ARCHIVE)}
+    shutil.rmtree(inside)
+    shutil.rmtree(folder / "data")
+    manifest["inside"] = {name: about for name, about in files.items() if name != PROVENANCE}
+    manifest["files"] = {ARCHIVE: archive, PROVENANCE: files[PROVENANCE]}
+
+
+def keep_files(*, folder: Path) -> None:
+    """Put the finished files into the store, under the folder's name."""
+    for path in sorted(folder.iterdir()):
+        with path.open("rb") as stream:
+            name = store().save(f"{folder.name}/{path.name}", _Made(stream, path))
+        if name != f"{folder.name}/{path.name}":
+            raise InvalidInput(f"{folder.name}/{path.name} is in the store already")
+
+
+class _Made(File):  # type: ignore[type-arg]
+    """A finished file; a store of files moves it instead of copying it."""
+
+    def __init__(self, stream: Any, path: Path) -> None:
+        super().__init__(stream, name=path.name)
+        self.path = path
+
+    def temporary_file_path(self) -> str:
+        """What Django's own uploads call it."""
+        return str(self.path)
+
+
+def drop_files(*, name: str) -> None:
+    """Take a snapshot's files out of the store."""
+    for part in store().listdir(name)[1] if _listed(name) else []:
+        store().delete(f"{name}/{part}")
+    if local := local_path(name):
+        shutil.rmtree(local, ignore_errors=True)
+
+
+def _listed(name: str) -> bool:
+    local = local_path(name)
+    return local is None or local.exists()
+
+
+def local_path(name: str) -> Path | None:
+    """The path of something in the store, where the store is a folder."""
+    try:
+        return Path(store().path(name))
+    except NotImplementedError:
+        return None
+
+
 def publish_snapshot(*, snapshot: Snapshot, folder: Path) -> bool:
-    """Point the snapshot at its finished folder, once; a second finisher is turned away."""
+    """Point the snapshot at its finished files, once; a second finisher is turned away."""
     manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
-    unfinished = Snapshot.objects.filter(pk=snapshot.pk).exclude(state=State.READY)
+    keep_files(folder=folder)
+    shutil.rmtree(folder, ignore_errors=True)
+    unfinished = Snapshot.objects.filter(pk=snapshot.pk, state__in=Snapshot.LIVE)
     if unfinished.update(
         state=State.READY, manifest=manifest, path=folder.name, finished_at=timezone.now(), error=""
     ):
         return True
-    shutil.rmtree(folder)
+    drop_files(name=folder.name)
     return False
 
 
-def fail_snapshot(*, snapshot_id: str, error: str) -> None:
-    """Say why an export could not be built."""
-    Snapshot.objects.filter(pk=snapshot_id).exclude(state=State.READY).update(
-        state=State.FAILED, error=error, finished_at=timezone.now()
+def fail_snapshot(*, snapshot_id: str, error: str, cancelled: bool = False) -> None:
+    """Say why an export could not be built, or that somebody stopped it."""
+    Snapshot.objects.filter(pk=snapshot_id, state__in=Snapshot.LIVE).update(
+        state=State.CANCELLED if cancelled else State.FAILED,
+        error=error,
+        finished_at=timezone.now(),
     )
 
 
-def part_path(*, snapshot: Snapshot, part: str) -> Path:
-    """Where a part of a finished snapshot lies.
+def cancel_snapshot(*, snapshot: Snapshot) -> bool:
+    """Stop an export that waits or is built; False when it had ended already."""
+    from annotator.services.jobs import cancel  # which needs this module
+
+    job = Job.objects.live().filter(key=job_key(snapshot)).first()
+    return job is not None and cancel(job=job)
+
+
+def tidy(*, keep: str = "") -> None:
+    """Remove what killed workers left: folders of snapshots that nobody builds any more.
+
+    Args:
+        keep: Name of a folder that stays.
+    """
+    found = [path for path in under_way().glob("*.*") if path.name != keep]
+    named = {path: path.name.partition(".")[0] for path in found}
+    live = Snapshot.objects.filter(pk__in=set(named.values()), state__in=Snapshot.LIVE)
+    building = {str(pk) for pk in live.values_list("pk", flat=True)}
+    for path, name in named.items():
+        if name not in building:
+            shutil.rmtree(path, ignore_errors=True)
+
+
+def parts(snapshot: Snapshot) -> list[str]:
+    """What can be downloaded, the data first."""
+    return [*snapshot.manifest.get("files", {}), MANIFEST]
+
+
+@dataclass(frozen=True)
+class Part:
+    """One file of a finished snapshot.
+
+    Attributes:
+        key: Its name in the store.
+        name: What a download is called.
+        sha256: Of its bytes.
+        path: Where it lies, where the store is a folder.
+    """
+
+    key: str
+    name: str
+    sha256: str
+    path: Path | None
+
+
+def find_part(*, snapshot: Snapshot, part: str = "") -> Part:
+    """A file of a finished snapshot; the data where no part is named.
 
     Raises:
         InvalidInput: not one of the parts, or the snapshot is not ready.
     """
-    if part not in PARTS:
-        raise InvalidInput(f"part: expected one of {', '.join(PARTS)}; got {part!r}")
     if snapshot.state != State.READY:
         raise InvalidInput(f"the export is {snapshot.state}; it can be downloaded once it is ready")
-    return Path(settings.VAR_DIR) / "snapshots" / snapshot.path / part
+    known = parts(snapshot)
+    part = part or known[0]
+    if part not in known:
+        raise InvalidInput(f"part: expected one of {', '.join(known)}; got {part!r}")
+    key = f"{snapshot.path}/{part}"
+    about = snapshot.manifest["files"].get(part)
+    sha256 = about["sha256"] if about else _checksum(key)
+    name = f"{snapshot.campaign.slug}-{snapshot.format}-{part}"
+    return Part(key, name, sha256, local_path(key))
+
+
+def _checksum(key: str) -> str:
+    with store().open(key) as stream:
+        return hashlib.sha256(cast(bytes, stream.read())).hexdigest()

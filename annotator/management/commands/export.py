@@ -8,9 +8,11 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from annotator.errors import TiebreakError
+from annotator.exporters import FORMATS, ExportOptions
+from annotator.exporters.options import listed
 from annotator.models import Campaign
-from annotator.services.exports import FORMATS, ExportOptions
-from annotator.services.snapshots import export_to_file
+from annotator.services.containers import CONTAINERS
+from annotator.services.snapshots import PROVENANCE, export_to_file
 
 
 class Command(BaseCommand):
@@ -21,20 +23,19 @@ class Command(BaseCommand):
         parser.add_argument("--format", required=True, choices=list(FORMATS))
         parser.add_argument("--out", required=True, type=Path)
         parser.add_argument(
-            "--include-holdout",
-            action="store_true",
-            help="also prompts that are reserved for testing: never train on these",
+            "--container", default="", help=f"one of {', '.join(CONTAINERS)}; the format's own"
         )
-        parser.add_argument(
-            "--include-gold",
-            action="store_true",
-            help="also questions whose answer was known: gold, practice, tests",
-        )
-        parser.add_argument(
-            "--include-repeats",
-            action="store_true",
-            help="also second answers of a person to the same question",
-        )
+        for option in listed():
+            name, about = f"--{option.name.replace('_', '-')}", option.metadata
+            said = about["help"].replace("%", "%%")
+            if isinstance(option.default, bool):
+                parser.add_argument(name, action="store_true", help=said)
+            else:
+                choices = about["choices"] or None
+                kind = type(option.default)
+                parser.add_argument(
+                    name, type=kind, default=option.default, choices=choices, help=said
+                )
 
     def handle(self, *args: Any, **options: Any) -> None:
         campaign = Campaign.objects.filter(slug=options["campaign"]).first()
@@ -44,17 +45,18 @@ class Command(BaseCommand):
             manifest = export_to_file(
                 campaign=campaign,
                 format_name=options["format"],
+                container=options["container"],
                 out=options["out"],
-                options=ExportOptions(
-                    include_holdout=options["include_holdout"],
-                    include_gold=options["include_gold"],
-                    include_repeats=options["include_repeats"],
-                ),
+                options=ExportOptions.checked({one.name: options[one.name] for one in listed()}),
             )
         except TiebreakError as error:
             raise CommandError(str(error)) from error
-        data = manifest["files"]["data.jsonl"]
+        data = next(iter(manifest["files"].values()))
         self.stdout.write(
-            f"{data['rows']:,} rows, {data['bytes']:,} bytes, sha256 {data['sha256']}\n"
-            f"{options['out']} and {options['out']}.provenance.jsonl"
+            f"{manifest['rows']:,} rows, {data['bytes']:,} bytes, sha256 {data['sha256']}\n"
+            f"{options['out']} and {options['out']}.{PROVENANCE}"
         )
+        for warning in manifest["warnings"]:
+            self.stderr.write(warning)
+        for why, number in manifest["left_out"].items():
+            self.stderr.write(f"left out: {number:,} {why}")

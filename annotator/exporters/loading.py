@@ -1,0 +1,284 @@
+"""Questions with their answers out of the database, a batch at a time: plain tuples, no models.
+
+One cursor on the server goes through the queries; members and answers come with each as one value.
+Prompts, texts and items of a batch take three more queries. The size of a batch follows the length
+of its texts, so that memory stays bounded.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from typing import Any, NamedTuple
+
+from django.db import connection
+
+from annotator.models import Campaign
+from annotator.querysets import TESTS
+
+from .base import Asked, Item, Prompt, Question, Said, Text
+from .options import ExportOptions
+
+KNOWN = ("gold", *TESTS)  # arms whose answer was known
+FEWEST, MOST = 50, 4000  # queries in a batch
+CHARACTERS = 4_000_000  # of text in a batch, about
+NOTHING: dict[str, Any] = {}  # shared by all that have no more to say; never changed
+Names = dict[int, tuple[str, str]]
+Tree = Callable[[str], str]
+
+QUERIES = """
+SELECT q.id, q.item_id, q.prompt_id, r.number, q.arm, q.acquisition, q.score, q.propensity,
+       mr.number, ARRAY(SELECT response_id FROM annotator_queryresponse m WHERE m.query_id = q.id),
+       (SELECT json_agg(json_build_array(
+            a.id, a.query_id, a.annotator_id, a.via, a.outcome, a.tiers, a.acceptable, a.strength,
+            a.rationale, a.details, a.extra, a.late, a.display_order, a.guidelines_version,
+            to_char(a.recorded_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"+00:00"'),
+            a.active_ms, a.submission_key) ORDER BY a.id)::text
+        FROM annotator_annotation a WHERE a.query_id = q.id AND {standing})
+FROM annotator_query q
+JOIN annotator_prompt p ON p.id = q.prompt_id
+LEFT JOIN annotator_round r ON r.id = q.round_id
+LEFT JOIN annotator_modelversion v ON v.id = q.model_version_id
+LEFT JOIN annotator_round mr ON mr.id = v.round_id
+WHERE q.campaign_id = %s {only}
+ORDER BY q.item_id NULLS LAST, q.id
+"""
+COUNT = """
+SELECT count(*) FROM annotator_query q JOIN annotator_prompt p ON p.id = q.prompt_id
+WHERE q.campaign_id = %s {only}
+"""
+CURRENT = """a.outcome <> 'undone' AND NOT EXISTS (
+    SELECT 1 FROM annotator_annotation later WHERE later.supersedes_id = a.id)"""
+COUNTED = """(a.assignment_id IS NULL OR EXISTS (
+    SELECT 1 FROM annotator_slot s WHERE s.annotation_id = a.id))"""
+JUDGES = "a.outcome IN ('preference', 'tie', 'neither', 'other')"
+
+TEXTS = """
+SELECT id, prompt_id, text, model, parent_id, extra::text, digest FROM annotator_response
+WHERE id = ANY(%s) OR parent_id = ANY(%s) ORDER BY id
+"""
+BARE = TEXTS.replace("text, model,", "'', '',")
+PROMPTS = """
+SELECT id, digest, content::text, context, is_holdout FROM annotator_prompt WHERE id = ANY(%s)
+"""
+ITEMS = """
+SELECT i.id, i.external_id, i.task, i.source, i."group", i.extra::text,
+       ARRAY(SELECT response_id FROM annotator_itemresponse p WHERE p.item_id = i.id
+             ORDER BY position),
+       ARRAY(SELECT position FROM annotator_itemresponse p WHERE p.item_id = i.id ORDER BY position)
+FROM annotator_item i WHERE i.id = ANY(%s)
+"""
+GROUPS = """
+SELECT prompt_id, min("group") FROM annotator_item
+WHERE campaign_id = %s AND "group" <> '' AND prompt_id = ANY(%s) GROUP BY prompt_id
+"""
+
+
+class _Found(NamedTuple):
+    """A query that has answers."""
+
+    asked: Asked
+    members: list[int]
+    answers: list[Said]
+
+
+class Loader:
+    """Reads the questions of one campaign by the options on what is in.
+
+    Attributes:
+        bare: Without texts: for what is counted and not written.
+        tree: The root of a group of prompts, where a split has to keep groups together.
+    """
+
+    def __init__(
+        self,
+        campaign: Campaign,
+        options: ExportOptions,
+        *,
+        bare: bool = False,
+        tree: Tree | None = None,
+    ) -> None:
+        self.campaign, self.options, self.bare, self.tree = campaign, options, bare, tree
+        self.names = self._names()
+        self.size = 500
+
+    def _names(self) -> Names:
+        found = self.campaign.annotators.order_by("pk").values_list("pk", "pseudonym", "kind")
+        if self.options.annotators == "numbers":
+            return {pk: (f"annotator-{n}", kind) for n, (pk, _, kind) in enumerate(found, start=1)}
+        return {pk: (name, kind) for pk, name, kind in found}
+
+    def _only(self) -> tuple[str, list[Any]]:
+        """Which queries: a condition and its values."""
+        only, values = "", []
+        if not self.options.include_holdout:
+            only += " AND NOT p.is_holdout"
+        out = [] if self.options.include_gold else [*KNOWN]
+        out += [] if self.options.include_repeats else ["repeat"]
+        if out:
+            only, values = f"{only} AND q.arm <> ALL(%s)", [out]
+        return only, values
+
+    def _standing(self) -> str:
+        """Which answers: as `AnnotationQuerySet.standing`, with what the options add."""
+        judged = JUDGES if self.options.include_late else f"({JUDGES} AND {COUNTED})"
+        if self.options.include_skips:
+            judged = f"({judged} OR a.outcome IN ('skip', 'flag'))"
+        return f"{CURRENT} AND {judged}"
+
+    def estimate(self) -> int:
+        """How many queries there are, answered or not."""
+        only, values = self._only()
+        with connection.cursor() as cursor:
+            cursor.execute(COUNT.format(only=only), [self.campaign.pk, *values])
+            number: int = cursor.fetchone()[0]
+        return number
+
+    def __iter__(self) -> Iterator[Question]:
+        """Items in order, then queries that belong to no item."""
+        for batch in self._batches():
+            yield from _Batch(self, batch).questions()
+
+    def _batches(self) -> Iterator[list[_Found]]:
+        """Queries in batches that never tear an item apart."""
+        batch: list[_Found] = []
+        for row in self._rows():
+            found = self._found(row)
+            if found is None:
+                continue
+            item = found.asked.item_id
+            if len(batch) >= self.size and (item is None or item != batch[-1].asked.item_id):
+                yield batch
+                batch = []
+            batch.append(found)
+        if batch:
+            yield batch
+
+    def _rows(self) -> Iterator[tuple[Any, ...]]:
+        only, values = self._only()
+        asked = QUERIES.format(standing=self._standing(), only=only)
+        with closing(connection.chunked_cursor()) as cursor:
+            cursor.execute(asked, [self.campaign.pk, *values])
+            while rows := cursor.fetchmany(1000):
+                yield from rows
+
+    def _found(self, row: tuple[Any, ...]) -> _Found | None:
+        answers = row[10]
+        if answers is None:
+            return None
+        names, said = self.names, []
+        for pk, query, annotator, *rest in json.loads(answers):
+            said.append(Said(pk, query, annotator, *names[annotator], *rest))
+        return _Found(Asked._make(row[:9]), row[9], said)
+
+    def adapt(self, characters: int, queries: int) -> None:
+        """Choose the size of the next batch by the length of this one's texts."""
+        wanted = int(CHARACTERS * queries / max(characters, 1))
+        self.size = min(max(wanted, FEWEST), MOST, 2 * self.size)
+
+
+def _tree(text: str) -> dict[str, Any]:
+    found: dict[str, Any] = NOTHING if text == "{}" else json.loads(text)
+    return found
+
+
+class _Batch:
+    """What belongs to some queries."""
+
+    def __init__(self, loader: Loader, found: list[_Found]) -> None:
+        self.loader, self.found = loader, found
+        self.items: dict[int, Item] = {}
+        self.places: dict[int, dict[int, int]] = {}  # position of each response of an item
+        self.texts: dict[int, Text] = {}
+        self.edits: dict[int, list[Text]] = defaultdict(list)  # by the id of their original
+        self.digests: dict[int, str] = {}
+        self.prompts: dict[int, Prompt] = {}
+        self.groups: dict[int, str] = {}  # the name of the group that a prompt is in, if any
+        with connection.cursor() as cursor:
+            self._load(cursor)
+
+    def _load(self, cursor: Any) -> None:
+        wanted = {pk for found in self.found for pk in found.members}
+        listed = sorted(wanted)
+        cursor.execute(BARE if self.loader.bare else TEXTS, [listed, listed])
+        characters = 0
+        for pk, prompt, text, model, parent, extra, digest in cursor.fetchall():
+            characters += len(text)
+            made = Text(pk, prompt, text, model, parent, _tree(extra))
+            if pk in wanted:
+                self.texts[pk], self.digests[pk] = made, digest
+            if parent in wanted:
+                self.edits[parent].append(made)
+        if not self.loader.bare:
+            self.loader.adapt(characters, len(self.found))
+        prompts = {found.asked.prompt_id for found in self.found}
+        prompts |= {text.prompt_id for text in self.texts.values()}
+        cursor.execute(PROMPTS, [sorted(prompts)])
+        for pk, digest, content, context, is_holdout in cursor.fetchall():
+            self.prompts[pk] = Prompt(pk, digest, json.loads(content), context, is_holdout)
+        items = {found.asked.item_id for found in self.found if found.asked.item_id}
+        cursor.execute(ITEMS, [sorted(items)])
+        for pk, name, task, source, group, extra, responses, positions in cursor.fetchall():
+            self.items[pk] = Item(pk, name, task, source, group, _tree(extra))
+            self.places[pk] = dict(zip(responses, positions, strict=True))
+        if self.loader.tree is not None:
+            cursor.execute(GROUPS, [self.loader.campaign.pk, sorted(prompts)])
+            self.groups = {pk: self.loader.tree(name) for pk, name in cursor.fetchall()}
+
+    def questions(self) -> Iterator[Question]:
+        """Queries about the same responses of an item taken together; others by themselves."""
+        by_item: dict[int, list[_Found]] = defaultdict(list)
+        for found in self.found:
+            if found.asked.item_id is not None:
+                by_item[found.asked.item_id].append(found)
+        for pk, same in by_item.items():
+            yield from self._of_item(self.items[pk], same)
+        for found in self.found:
+            if found.asked.item_id is None:
+                yield from self._loose(found)
+
+    def _loose(self, found: _Found) -> Iterator[Question]:
+        shown = sorted(found.members)
+        prompt = self.prompts[found.asked.prompt_id]
+        name = "-".join(self.digests[pk][:8] for pk in shown)
+        yield from self._made(f"{prompt.digest[:16]}:{name}", None, shown, [found])
+
+    def _of_item(self, item: Item, found: list[_Found]) -> Iterator[Question]:
+        places = self.places[item.pk]
+        by_set: dict[tuple[int, ...], list[_Found]] = {}
+        for one in found:
+            shown = tuple(sorted(one.members, key=places.__getitem__))
+            by_set.setdefault(shown, []).append(one)
+        for shown, same in by_set.items():
+            suffix = ""
+            if len(shown) != len(places):  # a part of the item
+                suffix = "#" + "-".join(str(places[pk]) for pk in shown)
+            yield from self._made(item.external_id + suffix, item, list(shown), same)
+
+    def _made(
+        self, name: str, item: Item | None, shown: list[int], found: list[_Found]
+    ) -> Iterator[Question]:
+        responses = [self.texts[pk] for pk in shown]
+        prompt = self.prompts[found[0].asked.prompt_id]
+        prompts: dict[int, Prompt] = {}
+        if any(text.prompt_id != prompt.pk for text in responses):
+            prompts = {text.prompt_id: self.prompts[text.prompt_id] for text in responses}
+            held = any(one.is_holdout for one in prompts.values())
+            if held and not self.loader.options.include_holdout:
+                return
+        made = Question(
+            name,
+            prompt,
+            item,
+            responses,
+            [said for one in found for said in one.answers],
+            [one.asked for one in found],
+            [edit for pk in shown for edit in self.edits[pk]] if self.edits else [],
+            prompts,
+        )
+        if self.loader.tree is not None:
+            own = prompts or {prompt.pk: prompt}
+            made.groups = {pk: self.groups.get(pk, one.digest) for pk, one in own.items()}
+        yield made
