@@ -189,10 +189,13 @@ document.addEventListener("keydown", (event) => {
 
 /* Showing ----------------------------------------------------------------------------------- */
 
-function quote({ response, start, end }) {
+function passage({ response, start, end }) {
   const words = [...stored(written(response))].slice(start, end).join("").replace(/\s+/g, " ");
-  return length(words) > SHOWN ? `“${[...words].slice(0, SHOWN).join("")} …”` : `“${words}”`;
+  return length(words) > SHOWN ? `${[...words].slice(0, SHOWN).join("")} …` : words;
 }
+
+/** A passage in the quotes of the page's language. */
+const quote = (made) => panel().dataset.quote.replace("%s", () => passage(made));
 
 function list() {
   const lines = marks.map((made, index) => {
@@ -201,7 +204,7 @@ function list() {
     letter.textContent = made.response;
     const words = document.createElement("q");
     words.dir = "auto";
-    words.textContent = quote(made).slice(1, -1);
+    words.textContent = passage(made);
     line.append(letter, " ", words);
     if (made.tag) {
       const tag = document.createElement("span");
