@@ -153,7 +153,7 @@ def _annotations(
             tiers=found.tiers,
             acceptable=found.acceptable,
             details={"uncompared": True} if found.uncompared else {},
-            strength=_strength(said.get("strength"), strength_max, found.tiers),
+            strength=strength_of(said.get("strength"), strength_max, found.tiers),
             rationale=said.get("rationale") or "",
             extra=said,
             active_ms=_milliseconds(said.get("time_s")),
@@ -161,7 +161,7 @@ def _annotations(
         yield annotation, found.edit
 
 
-def _strength(
+def strength_of(
     given: float | None, strongest: float | None, tiers: list[list[int]] | None
 ) -> int | None:
     """The source's number on our scale of 1 to 3, by thirds of its own scale."""

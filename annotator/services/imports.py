@@ -10,7 +10,7 @@ import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import chain
-from typing import Any, BinaryIO, TextIO
+from typing import IO, Any, BinaryIO
 
 from django.conf import settings
 from django.db import transaction
@@ -82,7 +82,7 @@ class ImportOptions:
     keep_good: bool = False
     history: bool = False
     strength_max: float | None = None
-    rejects: TextIO | None = None
+    rejects: IO[str] | None = None
     format: str = ""
     columns: Mapping[str, str] = field(default_factory=dict)
     llm: str = ""

@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from django.conf import settings
-from django.core.files.uploadedfile import UploadedFile
+from django.core.files.base import File
 
 from annotator.errors import InvalidInput
 
 
-def check_upload(upload: UploadedFile[Any]) -> None:
+def check_upload(upload: File[Any]) -> None:
     """Refuse an upload over the limit.
 
     Raises:

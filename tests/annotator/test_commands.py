@@ -77,6 +77,35 @@ def test_pictures_come_before_the_items_that_show_them_or_neither_comes(
     assert "1 new items" in said
 
 
+def test_a_preview_shows_how_rows_are_read_and_stores_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "pairs.csv"
+    path.write_text("Q;one;two;best\nWhy blue?;Air.;Paint.;1\nWhy green?;Leaves.;Paint.\n")
+    columns = ["prompt=Q", "response_1=one", "response_2=two", "choice=best"]
+    asked = [part for column in columns for part in ("--column", column)]
+    said = run("import_items", "sea", path, "--create", "--preview", *asked)
+    assert "read as A table with columns of your own (table), CSV" in said
+    assert "2 rows: 1 new items, 0 known already, 1 answers, 1 bad rows" in said
+    assert "line 3, field '(row)': expected 4 cells, as the first line has, got 3" in said
+    for line in ("prompt: Why blue?", "A: Air.", "somebody: A better than B"):
+        assert line in said
+    assert not Campaign.objects.exists()
+    said = run("import_items", "sea", path, "--create", "--keep-good", "--history", *asked)
+    assert "read as A table with columns of your own (table)" in said
+    assert "1 new items" in said
+    assert "1 annotations recorded" in said
+
+
+def test_a_file_that_no_format_knows_is_refused_with_its_fields(tmp_path: Path) -> None:
+    path = tmp_path / "x.jsonl"
+    path.write_text('{"Q": "why", "A": "because"}\n')
+    with pytest.raises(CommandError, match="no known format has these fields: Q, A; expected one"):
+        run("import_items", "sea", path, "--create")
+    with pytest.raises(CommandError, match="expected FIELD=COLUMN"):
+        run("import_items", "sea", path, "--create", "--column", "prompt")
+    with pytest.raises(CommandError, match="HF_HUB_OFFLINE is set"):
+        run("import_items", "sea", "hf:owner/name", "--create")
+
+
 def test_an_unknown_campaign_is_named_with_those_that_are_known(
     file: Path, campaign: Campaign
 ) -> None:
