@@ -76,8 +76,8 @@ class Command(BaseCommand):
             "--strength-max",
             type=float,
             metavar="X",
-            help="strength that means 'much better' in this file; without it, what the format fixes, or "
-            "else strengths are kept as they are but not learnt from",
+            help="strength that means 'much better' in this file; without it, what the format "
+            "fixes, or else strengths are kept as they are but not learnt from",
         )
         parser.add_argument(
             "--pictures",
