@@ -20,7 +20,13 @@ logger = logging.getLogger(__name__)
 
 RUN_JOB = "worker.run_job"
 CONSIDER = "worker.consider_round"
-QUEUES = {"card": "learning", "embed": "learning", "round": "learning", "snapshot": "default"}
+DELIVER = "worker.deliver"
+QUEUES = {
+    "card": "learning",
+    "embed": "learning",
+    "round": "learning",
+    "snapshot": "default",
+}
 
 
 def enqueue(
@@ -41,6 +47,11 @@ def ring(job: Job) -> None:
     """Tell some worker that the job waits."""
     if _send(RUN_JOB, [job.pk], job.queue):
         Job.objects.filter(pk=job.pk).update(rung_at=timezone.now())
+
+
+def deliveries_wait() -> None:
+    """Tell some worker that webhooks are to be delivered, after the commit."""
+    transaction.on_commit(partial(_send, DELIVER, [], "default"))
 
 
 def nudge(campaign: Campaign) -> None:

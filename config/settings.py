@@ -154,6 +154,7 @@ JOB_LEASE_SECONDS = env.integer("JOB_LEASE_SECONDS", 60, minimum=2)
 JOB_HEARTBEAT_SECONDS = env.integer(
     "JOB_HEARTBEAT_SECONDS", max(1, JOB_LEASE_SECONDS // 4), minimum=1, maximum=JOB_LEASE_SECONDS
 )
+WEBHOOK_PRIVATE = env.boolean("WEBHOOK_PRIVATE", False)  # webhooks may go inside the network
 SWEEP_SECONDS = env.integer("SWEEP_SECONDS", 10, minimum=1)
 ENCODER = env.text("TIEBREAK_ENCODER", "default")
 TORCH_THREADS = env.integer("TORCH_THREADS", 2, minimum=1)

@@ -11,11 +11,12 @@ from django.db.models.functions import Now
 
 from annotator import dispatch
 from annotator.errors import WrongState
-from annotator.models import AnsweredRequest, Campaign, Job, Round
+from annotator.models import AnsweredRequest, Campaign, Delivery, Job, Round
 from annotator.services import rounds
 from annotator.services.jobs import CANCELLED, give_up
 
 RETRY_AFTER = timedelta(minutes=15)
+LOGGED = timedelta(days=30)  # webhook deliveries that ended
 REMEMBERED = timedelta(days=1)  # answers to requests with an idempotency key
 
 
@@ -28,6 +29,11 @@ def sweep() -> str:
         for campaign in Campaign.objects.filter(state=Campaign.State.RUNNING)
     )
     rung = ring_again()
+    if Delivery.objects.filter(state=Delivery.State.WAITING, due_at__lte=Now()).exists():
+        dispatch.deliveries_wait()
+    Delivery.objects.exclude(state=Delivery.State.WAITING).filter(
+        created_at__lt=Now() - LOGGED
+    ).delete()
     AnsweredRequest.objects.filter(created_at__lt=Now() - REMEMBERED).delete()
     return f"rang {rung}, asked for {asked} rounds, mended {mended} rounds, gave up {given_up} jobs"
 

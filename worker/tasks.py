@@ -6,7 +6,7 @@ from celery import shared_task
 
 from annotator.models import Campaign
 from annotator.services import rounds
-from worker import jobs, runner, schedule
+from worker import jobs, runner, schedule, webhooks
 
 
 @shared_task(name="worker.run_job", acks_late=True)  # type: ignore[untyped-decorator]
@@ -25,6 +25,12 @@ def consider_round(campaign_id: int) -> str:
     if campaign is None or rounds.request_round_if_due(campaign=campaign) is None:
         return "not due"
     return "asked"
+
+
+@shared_task(name="worker.deliver")  # type: ignore[untyped-decorator]
+def deliver() -> str:
+    """Send the webhooks that are due."""
+    return f"tried {webhooks.deliver()} deliveries"
 
 
 @shared_task(name="worker.sweep")  # type: ignore[untyped-decorator]

@@ -131,7 +131,7 @@ class CampaignAdmin(admin.ModelAdmin):
     def get_readonly_fields(self, request: HttpRequest, obj: Campaign | None = None) -> list[str]:
         """What is settled: the seed once prompts have drawn their lots, more after the start."""
         if obj is not None and obj.state != State.DRAFT:
-            return ["slug", "form", "candidates", "seed", "holdout_prompts", "overlap"]
+            return ["slug", *campaigns.SETTLED_AT_START]
         return ["seed"] if obj is not None and obj.prompts.exists() else []
 
     def get_prepopulated_fields(

@@ -28,7 +28,6 @@ SHARES = (
     *("random_share", "holdout_share", "holdout_prompts"),
     *("qualification_pass", "gold_share", "repeat_share"),
 )
-FIXED_ONCE_STARTED = ("seed", "holdout_prompts", "candidates")
 
 
 class CampaignSerializer(serializers.ModelSerializer[Campaign]):
@@ -55,16 +54,24 @@ class CampaignSerializer(serializers.ModelSerializer[Campaign]):
         """What is drawn at the start cannot be changed after it; the slug never."""
         if self.instance is None:
             return attrs
-        fixed = ["slug", *(FIXED_ONCE_STARTED if self.instance.started_at else ())]
+        settled = self._settled(self.instance)
         moved = [
-            name
-            for name in fixed
-            if attrs.get(name, _old(self.instance, name)) != _old(self.instance, name)
+            name for name in settled if attrs.get(name, ...) not in (..., _old(self.instance, name))
         ]
         if moved:
-            said = "cannot be changed" + ("" if moved[0] == "slug" else " after the start")
+            said = f"cannot be changed {settled[moved[0]]}".strip()
             raise serializers.ValidationError({moved[0]: [said]})
         return attrs
+
+    @staticmethod
+    def _settled(campaign: Campaign) -> dict[str, str]:
+        """What cannot be changed any more, and since when."""
+        settled = {"slug": ""}
+        if campaign.state != Campaign.State.DRAFT:
+            return settled | dict.fromkeys(services.SETTLED_AT_START, "after the start")
+        if campaign.prompts.exists():  # their lots are drawn
+            settled["seed"] = "once prompts are imported"
+        return settled
 
     def create(self, validated_data: dict[str, Any]) -> Campaign:
         """A draft that belongs to the caller."""

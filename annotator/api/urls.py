@@ -3,7 +3,7 @@
 from django.urls import path
 from drf_spectacular.views import SpectacularAPIView
 
-from annotator.api import campaigns, docs, exports, loop, pool, record, work
+from annotator.api import campaigns, docs, exports, loop, pool, record, webhooks, work
 
 CAMPAIGN = "campaigns/<slug:slug>/"
 
@@ -38,6 +38,15 @@ urlpatterns = [
     path("assignments/<uuid:pk>/", work.AssignmentDetail.as_view(), name="api-assignment"),
     path("assignments/<uuid:pk>/annotation/", work.AnnotationOf.as_view(), name="api-annotation"),
     path("assignments/<uuid:pk>/lease/", work.Lease.as_view(), name="api-lease"),
+    path(f"{CAMPAIGN}webhooks/", webhooks.WebhookList.as_view(), name="api-webhooks"),
+    path("webhooks/<int:pk>/", webhooks.WebhookDetail.as_view(), name="api-webhook"),
+    path("webhooks/<int:pk>/test/", webhooks.WebhookTest.as_view(), name="api-webhook-test"),
+    path("webhooks/<int:pk>/deliveries/", webhooks.DeliveryList.as_view(), name="api-deliveries"),
+    path(
+        "webhooks/<int:pk>/deliveries/<uuid:delivery>/again/",
+        webhooks.DeliveryAgain.as_view(),
+        name="api-delivery-again",
+    ),
     path(f"{CAMPAIGN}exports/", exports.ExportList.as_view(), name="api-exports"),
     path("exports/<uuid:pk>/", exports.ExportDetail.as_view(), name="api-export"),
     path(

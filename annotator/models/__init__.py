@@ -10,6 +10,7 @@ from .pool import Item, ItemResponse, Prompt, Response
 from .quality import GoldAnswer
 from .query import Assignment, Query, QueryResponse, Round, Slot
 from .replay import AnsweredRequest
+from .webhook import Delivery, Webhook
 
 __all__ = [
     "Annotation",
@@ -17,6 +18,7 @@ __all__ = [
     "AnsweredRequest",
     "Assignment",
     "Campaign",
+    "Delivery",
     "EncoderCard",
     "GoldAnswer",
     "Guidelines",
@@ -34,4 +36,5 @@ __all__ = [
     "Round",
     "Slot",
     "Snapshot",
+    "Webhook",
 ]

@@ -21,6 +21,7 @@ from annotator.errors import (
 )
 from annotator.forms import EDITED, Answer, parse
 from annotator.models import Annotation, Assignment, Campaign, Query, Response, Slot
+from annotator.services import webhooks
 from annotator.services.assignments import drafted, lock_annotator, refuse_unqualified
 from annotator.services.imports import digest
 from annotator.services.mixing import lease_end
@@ -96,11 +97,28 @@ def record_annotation(
         active_ms=timing.active_ms,
     )
     _settle_slot(assignment, annotation)
+    tell(annotation, assignment)
     assignment.state = CLOSED_AS.get(answer.outcome, Assignment.State.ANSWERED)
     assignment.closed_at = timezone.now()
     assignment.draft = drafted(data)  # an undo brings all of it back
     assignment.save(update_fields=["state", "closed_at", "draft"])
     return annotation
+
+
+def tell(annotation: Annotation, assignment: Assignment) -> None:
+    """Webhooks hear of every annotation: answers, corrections, and what was taken back."""
+    webhooks.emit(
+        campaign_id=annotation.campaign_id,
+        event=webhooks.Event.ANNOTATION,
+        data={
+            "annotation": annotation.pk,
+            "query": annotation.query_id,
+            "annotator": assignment.annotator.pseudonym,
+            "outcome": str(annotation.outcome),
+            "tiers": annotation.tiers,
+            "supersedes": annotation.supersedes_id,
+        },
+    )
 
 
 def with_edit(answer: Answer) -> list[list[int]] | None:
@@ -218,7 +236,7 @@ def undo_last(*, slug: str, user: User) -> Assignment:
     _check_slot(last, said)
     if said.outcome == Outcome.FLAG:
         _lift_flag(said)
-    Annotation.objects.create(
+    undone = Annotation.objects.create(
         campaign_id=said.campaign_id,
         query_id=said.query_id,
         annotator_id=said.annotator_id,
@@ -229,6 +247,7 @@ def undo_last(*, slug: str, user: User) -> Assignment:
         display_order=last.display_order,
         guidelines_version=last.guidelines_version,
     )
+    tell(undone, last)
     Slot.objects.filter(pk=last.slot_id).update(
         state=Slot.State.LEASED, leased_until=until, holder=last.pk, annotation=None
     )

@@ -17,6 +17,7 @@ from annotator.services.asking import check_asking, check_pool
 from annotator.services.locks import lock_pool
 
 State = Campaign.State
+SETTLED_AT_START = ("form", "candidates", "seed", "holdout_prompts", "overlap")
 
 
 @transaction.atomic

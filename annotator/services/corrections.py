@@ -18,7 +18,7 @@ from annotator.errors import AnswerChanged, InvalidAnswer, Missing, WrongState
 from annotator.forms import Answer, Timing, parse
 from annotator.models import Annotation, Assignment, Slot
 from annotator.querysets import TESTS
-from annotator.services.annotations import fetch_assignment, says_the_same, with_edit
+from annotator.services.annotations import fetch_assignment, says_the_same, tell, with_edit
 from annotator.services.assignments import drafted, refuse_unqualified
 
 ASIDE = ("skip", "flag")
@@ -153,7 +153,7 @@ def _superseding(
     submission_key: uuid.UUID,
 ) -> Annotation:
     said, assignment = now.said, now.assignment
-    return Annotation.objects.create(
+    made = Annotation.objects.create(
         campaign_id=said.campaign_id,
         query_id=said.query_id,
         annotator=assignment.annotator,
@@ -174,6 +174,8 @@ def _superseding(
         first_action_ms=said.first_action_ms,
         active_ms=_together(said.active_ms, timing.active_ms),
     )
+    tell(made, assignment)
+    return made
 
 
 def _together(before: int | None, more: int | None) -> int | None:

@@ -21,6 +21,7 @@ from annotator.models import (
     Round,
     Slot,
 )
+from annotator.services import webhooks
 
 State = Round.State
 
@@ -208,6 +209,8 @@ def publish_round(
     locked.annotations_seen, locked.report = annotations_seen, report
     locked.finished_at = timezone.now()
     locked.save()
+    told = {"round": locked.number, "queries": len(queries)}
+    webhooks.emit(campaign_id=locked.campaign_id, event=webhooks.Event.ROUND, data=told)
     return True
 
 

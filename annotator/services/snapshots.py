@@ -27,7 +27,7 @@ from annotator.errors import InvalidInput
 from annotator.exporters import Question
 from annotator.exporters.card import card
 from annotator.models import Campaign, Job, Snapshot
-from annotator.services import containers, exports
+from annotator.services import containers, exports, webhooks
 
 State = Snapshot.State
 DATA, PROVENANCE, MANIFEST = "data.jsonl", "provenance.jsonl", "manifest.json"
@@ -399,6 +399,8 @@ def publish_snapshot(*, snapshot: Snapshot, folder: Path) -> bool:
     if unfinished.update(
         state=State.READY, manifest=manifest, path=folder.name, finished_at=timezone.now(), error=""
     ):
+        told = {"snapshot": str(snapshot.pk), "format": snapshot.format, "rows": manifest["rows"]}
+        webhooks.emit(campaign_id=snapshot.campaign_id, event=webhooks.Event.SNAPSHOT, data=told)
         return True
     drop_files(name=folder.name)
     return False

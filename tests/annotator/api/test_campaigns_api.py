@@ -64,10 +64,18 @@ def test_settings_are_changed_by_the_rules_of_the_form(script: Script) -> None:
 
 
 def test_what_the_start_drew_cannot_be_changed_after_it(script: Script, campaign: Campaign) -> None:
-    Campaign.objects.update(started_at="2026-01-01T00:00Z")
     where = f"campaigns/{campaign.slug}/"
     refused(script.patch(where, {"seed": 4}), 400, "after the start")
-    assert script.patch(where, {"seed": campaign.seed, "overlap": 2}).status_code == 200
+    refused(script.patch(where, {"overlap": 4}), 400, "after the start")
+    unchanged = {"seed": campaign.seed, "overlap": campaign.overlap}
+    assert script.patch(where, {**unchanged, "batch_size": 5}).status_code == 200
+
+
+def test_the_seed_is_settled_once_prompts_have_drawn_their_lots(script: Script) -> None:
+    made(script)
+    assert script.patch("campaigns/mine/", {"seed": 4}).status_code == 200
+    script.post("campaigns/mine/items/", item(1))
+    refused(script.patch("campaigns/mine/", {"seed": 5}), 400, "once prompts are imported")
 
 
 @pytest.mark.parametrize(

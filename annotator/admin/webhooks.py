@@ -1,0 +1,107 @@
+"""Webhooks: where to, what about, and the log of what became of each delivery."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django import forms
+from django.contrib import admin, messages
+from django.db.models import QuerySet
+from django.http import HttpRequest
+
+from annotator.errors import InvalidInput
+from annotator.models import Campaign, Delivery, Webhook
+from annotator.services import webhooks
+
+from .base import ReadOnlyAdmin
+
+
+class WebhookForm(forms.ModelForm):
+    """An address and what it is told of."""
+
+    url = forms.URLField(max_length=500, assume_scheme="https")
+    events = forms.MultipleChoiceField(
+        choices=[(event.value, event.label) for event in webhooks.OFFERED],
+        widget=forms.CheckboxSelectMultiple,
+    )
+
+    class Meta:
+        model = Webhook
+        fields = ["campaign", "url", "events", "active"]
+
+    def clean(self) -> dict[str, Any]:
+        """The rules of the service, at their fields."""
+        clean: dict[str, Any] = super().clean() or {}
+        try:
+            webhooks.check(url=clean.get("url", ""), events=clean.get("events") or [])
+        except InvalidInput as error:
+            field, _, said = str(error).partition(": ")
+            if field not in self.errors:
+                self.add_error(field, said)
+        return clean
+
+
+@admin.register(Webhook)
+class WebhookAdmin(admin.ModelAdmin):
+    """Added, switched off, tried, removed. The secret is shown once, when it is made."""
+
+    form = WebhookForm
+    list_display = ["url", "campaign", "events", "active", "created_at"]
+    list_filter = [("campaign", admin.RelatedOnlyFieldListFilter), "active"]
+    list_select_related = ["campaign"]
+    actions = ["send_a_test"]
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Webhook]:
+        """Only those of campaigns that this person steers."""
+        steered = Campaign.objects.steered_by(request.user)
+        return super().get_queryset(request).filter(campaign__in=steered)
+
+    def formfield_for_foreignkey(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        """Only campaigns that this person steers can be chosen."""
+        if db_field.name == "campaign":
+            kwargs["queryset"] = Campaign.objects.steered_by(request.user)
+        return super().formfield_for_foreignkey(db_field, request, **kwargs)
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Webhook | None = None) -> list[str]:
+        """A webhook stays with its campaign."""
+        return ["campaign"] if obj else []
+
+    def save_model(self, request: HttpRequest, obj: Webhook, form: Any, change: bool) -> None:
+        """Draw the secret of a new one, and show it."""
+        if not change:
+            obj.secret, obj.created_by = webhooks.new_secret(), request.user  # type: ignore[assignment]
+            said = f"The signing secret, shown only now: {obj.secret}"
+            messages.warning(request, said)
+        super().save_model(request, obj, form, change)
+
+    @admin.action(description="Send a test", permissions=["change"])
+    def send_a_test(self, request: HttpRequest, queryset: QuerySet[Webhook]) -> None:
+        """What becomes of it is in the log."""
+        for hook in queryset:
+            webhooks.try_webhook(webhook=hook)
+        messages.success(request, "A test is on its way; look into the deliveries.")
+
+
+@admin.register(Delivery)
+class DeliveryAdmin(ReadOnlyAdmin):
+    """The log."""
+
+    list_display = ["created_at", "event", "webhook", "state", "attempts", "status", "error"]
+    list_filter = ["state", "event"]
+    list_select_related = ["webhook__campaign"]
+    actions = ["send_again"]
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Delivery]:
+        """Only those of campaigns that this person steers."""
+        steered = Campaign.objects.steered_by(request.user)
+        return Delivery.objects.filter(webhook__campaign__in=steered)
+
+    def has_send_permission(self, request: HttpRequest) -> bool:
+        """Whoever may change webhooks may try again."""
+        return request.user.has_perm("annotator.change_webhook")
+
+    @admin.action(description="Send again", permissions=["send"])
+    def send_again(self, request: HttpRequest, queryset: QuerySet[Delivery]) -> None:
+        """Under the same id."""
+        n = sum(webhooks.send_again(delivery=one) for one in queryset)
+        messages.success(request, f"{n} on their way again.")
