@@ -24,6 +24,7 @@ DELIVER = "worker.deliver"
 QUEUES = {
     "card": "learning",
     "embed": "learning",
+    "import": "default",
     "round": "learning",
     "snapshot": "default",
 }

@@ -31,6 +31,12 @@ def _card(job: RunningJob) -> None:
     cards.run(job)
 
 
+def _import(job: RunningJob) -> None:
+    from worker import imports
+
+    imports.run(job)
+
+
 def _round(job: RunningJob) -> None:
     from worker import rounds
 
@@ -46,6 +52,7 @@ def _snapshot(job: RunningJob) -> None:
 HANDLERS: dict[str, Callable[[RunningJob], None]] = {
     "card": _card,
     "embed": _embed,
+    "import": _import,
     "round": _round,
     "snapshot": _snapshot,
 }

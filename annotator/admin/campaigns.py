@@ -1,24 +1,21 @@
-"""Creating a campaign, importing by upload, starting, pausing, staffing."""
+"""Creating a campaign, starting, pausing, staffing."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from django import forms
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
-from django.shortcuts import get_object_or_404, render
+from django.shortcuts import get_object_or_404
 from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from annotator.errors import ImportRejected, TiebreakError
+from annotator.errors import TiebreakError
 from annotator.models import Campaign, Guidelines, Membership
 from annotator.services import campaigns, cards, rounds
-from annotator.services.imports import ImportOptions, import_items
-from annotator.services.uploads import check_upload
 
 from .base import ReadOnlyAdmin
 from .campaign_form import OPTION_COLUMNS, CampaignForm, blocks_for, form_for
@@ -26,23 +23,6 @@ from .campaign_form import OPTION_COLUMNS, CampaignForm, blocks_for, form_for
 State = Campaign.State
 QUESTIONS, CHOOSING = "Questions", "Choosing the questions"
 FOLLOWED_BY = {QUESTIONS: "form", CHOOSING: "acquisition"}  # fieldset to region of options
-
-
-class ImportForm(forms.Form):
-    """Upload of a native file."""
-
-    file = forms.FileField(help_text="JSON Lines (native schema), plain or gzipped.")
-    keep_good = forms.BooleanField(
-        required=False, help_text="Store the good rows even when others are bad."
-    )
-    history = forms.BooleanField(
-        required=False, label="Record annotations", help_text="Also those found in the file."
-    )
-    strength_max = forms.FloatField(
-        required=False,
-        min_value=0.001,
-        help_text="Strength that means “much better” in this file; empty: do not learn strengths.",
-    )
 
 
 class MembershipInline(admin.TabularInline):
@@ -171,10 +151,9 @@ class CampaignAdmin(admin.ModelAdmin):
         return format_html('<a href="{}">figures</a>', reverse("progress", args=[campaign.slug]))
 
     def get_urls(self) -> list[URLPattern]:
-        """Two more pages: import, and the buttons."""
+        """One more address: the buttons."""
         wrap = self.admin_site.admin_view
         return [
-            path("<int:pk>/import/", wrap(self.import_view), name="campaign_import"),
             path("<int:pk>/do/<str:what>/", wrap(self.do_view), name="campaign_do"),
             *super().get_urls(),
         ]
@@ -198,45 +177,6 @@ class CampaignAdmin(admin.ModelAdmin):
         except TiebreakError as error:
             messages.error(request, str(error))
         return back
-
-    def import_view(self, request: HttpRequest, pk: int) -> HttpResponse:
-        """Upload a file; every bad row is named on the page, and nothing is half stored."""
-        campaign = self._fetch(request, pk)
-        form = ImportForm(request.POST or None, request.FILES or None)
-        problems, total = (), 0
-        if request.method == "POST" and form.is_valid():
-            try:
-                check_upload(form.cleaned_data["file"])
-                report = import_items(
-                    campaign=campaign,
-                    stream=form.cleaned_data["file"].file,
-                    options=ImportOptions(
-                        keep_good=form.cleaned_data["keep_good"],
-                        history=form.cleaned_data["history"],
-                        strength_max=form.cleaned_data["strength_max"],
-                    ),
-                )
-            except ImportRejected as error:
-                problems, total = error.problems, error.total
-            except TiebreakError as error:
-                form.add_error("file", str(error))
-            else:
-                problems, total = report.problems, report.rejected
-                messages.success(request, str(report))
-                if not problems:
-                    return HttpResponseRedirect(
-                        reverse("admin:annotator_campaign_change", args=[pk])
-                    )
-        context = {
-            **self.admin_site.each_context(request),
-            "title": f"Import into {campaign}",
-            "campaign": campaign,
-            "opts": self.opts,
-            "form": form,
-            "problems": problems,
-            "total": total,
-        }
-        return render(request, "admin/annotator/campaign/import.html", context)
 
 
 def _start(campaign: Campaign) -> str:

@@ -3,6 +3,7 @@
 from .annotation import Annotation
 from .campaign import Annotator, Campaign, Guidelines, Membership, Preferences
 from .dataset import Snapshot
+from .intake import Import
 from .job import Job
 from .learner import EncoderCard, ModelVersion
 from .picture import Picture
@@ -22,6 +23,7 @@ __all__ = [
     "EncoderCard",
     "GoldAnswer",
     "Guidelines",
+    "Import",
     "Item",
     "ItemResponse",
     "Job",

@@ -6,6 +6,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from annotator.models import Job
+from annotator.services.intake import fail_import
 from annotator.services.rounds import fail_round
 from annotator.services.snapshots import fail_snapshot
 
@@ -31,5 +32,7 @@ def give_up(
     """Tell the row that people look at that its job will not be finished."""
     if kind == "round":
         fail_round(round_id=int(arguments["round"]), error=error)
+    elif kind == "import":
+        fail_import(import_id=str(arguments["import"]), error=error, cancelled=cancelled)
     elif kind == "snapshot":
         fail_snapshot(snapshot_id=str(arguments["snapshot"]), error=error, cancelled=cancelled)

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import gzip
 from typing import Any
 
 import pytest
 from django.contrib.auth.models import Permission, User
-from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 
 from annotator.models import (
     Campaign,
     Guidelines,
-    Item,
     Job,
     Membership,
     ModelVersion,
@@ -29,7 +26,7 @@ from annotator.services.campaigns import (
 from annotator.services.rounds import fail_round
 from tests.annotator.acts import answer, lease
 from tests.annotator.conftest import signed_in
-from tests.campaigns import item, lines, load
+from tests.campaigns import item, load
 
 ADMIN = "/admin/annotator"
 
@@ -51,10 +48,6 @@ def fields(**changes: Any) -> dict[str, Any]:
         "fall_back": "on",
     }
     return sent | changes
-
-
-def upload(rows: list[dict[str, Any]], name: str = "items.jsonl") -> SimpleUploadedFile:
-    return SimpleUploadedFile(name, lines(rows).getvalue())
 
 
 @pytest.fixture
@@ -100,11 +93,9 @@ def test_a_wrong_setting_is_named_and_nothing_is_stored(
     assert not Campaign.objects.exists()
 
 
-def test_import_start_pause_resume_by_the_buttons(draft: Campaign, as_ruth: Client) -> None:
+def test_start_pause_resume_by_the_buttons(draft: Campaign, as_ruth: Client) -> None:
     where = f"{ADMIN}/campaign/{draft.pk}"
-    packed = SimpleUploadedFile("x.gz", gzip.compress(lines([item(n) for n in range(9)]).read()))
-    assert as_ruth.post(f"{where}/import/", {"file": packed}).status_code == 302
-    assert Item.objects.count() == 9
+    load(draft, [item(n) for n in range(9)])
     states = []
     for what in ("start", "pause", "resume", "round", "finish"):
         as_ruth.post(f"{where}/do/{what}/")
@@ -112,29 +103,6 @@ def test_import_start_pause_resume_by_the_buttons(draft: Campaign, as_ruth: Clie
         states.append(draft.state)
     assert states == ["running", "paused", "running", "running", "finished"]
     assert Round.objects.count() == 1
-
-
-def test_a_bad_upload_names_its_rows_and_stores_nothing(draft: Campaign, as_ruth: Client) -> None:
-    rows = [item(1), item(2, responses=[{"text": "only one"}])]
-    reply = as_ruth.post(f"{ADMIN}/campaign/{draft.pk}/import/", {"file": upload(rows)})
-    html = reply.content.decode()
-    assert "toy:2" in html
-    assert "expected 2 to 10 responses" in html
-    assert not Item.objects.exists()
-
-
-def test_a_wrong_upload_is_refused_in_words(draft: Campaign, as_ruth: Client) -> None:
-    picture = SimpleUploadedFile("cat.png", b"\x89PNG\r\n\x1a\n")
-    reply = as_ruth.post(f"{ADMIN}/campaign/{draft.pk}/import/", {"file": picture})
-    assert "this is a picture; expected JSON Lines" in reply.content.decode()
-
-
-def test_an_upload_over_the_limit_is_refused(
-    draft: Campaign, as_ruth: Client, settings: Any
-) -> None:
-    settings.MAX_UPLOAD_BYTES = 10
-    reply = as_ruth.post(f"{ADMIN}/campaign/{draft.pk}/import/", {"file": upload([item(1)])})
-    assert "the limit for an upload is 10" in reply.content.decode()
 
 
 def test_starting_an_empty_campaign_says_what_is_missing(draft: Campaign, as_ruth: Client) -> None:
@@ -312,7 +280,6 @@ def test_staff_see_only_the_campaigns_they_steer(campaign: Campaign, sam: User) 
     row = f"/campaign/{campaign.pk}/change/"
     assert row not in client.get(f"{ADMIN}/campaign/").content.decode()
     assert client.post(f"{ADMIN}/campaign/{campaign.pk}/do/pause/").status_code == 404
-    assert client.post(f"{ADMIN}/campaign/{campaign.pk}/import/").status_code == 404
     add_member(campaign=campaign, user=sam, role="researcher")
     assert row in client.get(f"{ADMIN}/campaign/").content.decode()
 
