@@ -14,6 +14,7 @@ BENCHMARKS = {
     "keypress": "from a key to the next question painted, in a real browser",
     "exporting": "rows a second and peak memory of every export format, on a million answers",
     "choosing [PART…]": "refit, score and select: every function, and against obvious ways",
+    "importing": "how many items a second an import stores, by format, and its peak memory",
 }
 POOL = str(BASE_DIR / "annotator" / "demo" / "everyday_pool.jsonl")
 SMALL = [POOL, "--labels", "160", "--people", "2", "--strength-max", "2"]

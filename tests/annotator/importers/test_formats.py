@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from annotator.importers import IMPORTERS, detect
 from annotator.importers.base import Native, Reading, Source, Unit
 from annotator.services.native import parse_row
+from config.env import BASE_DIR
 from tests.foreign import BAD, FLAT_TREE, GOOD, SAMPLES, TWO, USER, result, task
 
 Row = dict[str, Any]
@@ -71,6 +72,12 @@ def test_what_a_format_gives_is_a_valid_native_row_with_a_stable_id(name: str) -
         assert problems == []
         assert row is not None
     assert [one["id"] for one in made] == [one["id"] for one in natives(name)]
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_every_format_is_explained_where_imports_are(name: str) -> None:
+    page = (BASE_DIR / "docs" / "how-to" / "import.md").read_text(encoding="utf-8")
+    assert f"| `{name}` | **{IMPORTERS[name].title}.**" in page
 
 
 # --- anything at all in any field -----------------------------------------------------------
