@@ -1,0 +1,72 @@
+"""Scripts of ruth and ada that talk to the real site over real HTTP."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import User
+from django.db import connection
+from rest_framework.authtoken.models import Token
+
+from tests.annotator.conftest import ada, ben, campaign, ruth, sam
+from tests.worker.loops import work
+from tiebreak.client import Campaign, Client
+
+__all__ = ["ada", "ben", "campaign", "ruth", "sam"]
+
+
+def token(user: User) -> str:
+    """This person's token."""
+    return str(Token.objects.get_or_create(user=user)[0].key)
+
+
+@pytest.fixture
+def script(live_server: Any) -> Callable[..., Client]:
+    """A client of the running site in somebody's name."""
+
+    def begin(user: User, url: str = "", **options: Any) -> Client:
+        return Client(url or live_server.url, token(user), **{"patience": 10.0, **options})
+
+    return begin
+
+
+@pytest.fixture
+def working(transactional_db: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A worker beside the test, which does what waits; scripts look often."""
+    for module in ("record", "work"):
+        monkeypatch.setattr(f"tiebreak.client.{module}.POLL", 0.1)
+    stop = threading.Event()
+
+    def loop() -> None:
+        try:
+            while not stop.wait(0.1):
+                work()
+        finally:
+            connection.close()
+
+    worker = threading.Thread(target=loop)
+    worker.start()
+    yield
+    stop.set()
+    worker.join()
+
+
+@pytest.fixture
+def site(script: Callable[..., Client], ruth: User) -> Client:
+    """The researcher's."""
+    return script(ruth)
+
+
+@pytest.fixture
+def sky(site: Client, campaign: Any) -> Campaign:
+    """The campaign of the cast, as the researcher's script has it."""
+    return site.campaign(campaign.slug)
+
+
+@pytest.fixture
+def desk(script: Callable[..., Client], ada: User, campaign: Any) -> Campaign:
+    """The same campaign, as ada's script has it."""
+    return script(ada).campaign(campaign.slug)

@@ -1,0 +1,102 @@
+"""A typed client of the REST API.
+
+    from tiebreak.client import Client
+
+    site = Client("https://tiebreak.example.org", token="…")
+    campaign = site.create_campaign("mine", "Mine", form="compare")
+    campaign.import_items("items.jsonl")
+    campaign.start()
+    dataset = campaign.load_dataset("trl-preference")
+
+It needs urllib3 and nothing of the site. How to use it is in docs/how-to/client.md.
+"""
+
+from tiebreak.client.campaign import Campaign
+from tiebreak.client.errors import (
+    ApiError,
+    Conflict,
+    Corrupt,
+    ExportFailed,
+    Forbidden,
+    Invalid,
+    NotFound,
+    ServerError,
+    Stopped,
+    TiebreakError,
+    TimedOut,
+    TooManyRequests,
+    Unauthorized,
+    Unreachable,
+)
+from tiebreak.client.exports import Export
+from tiebreak.client.results import (
+    Annotation,
+    Annotator,
+    AskedResponse,
+    CampaignInfo,
+    Delivery,
+    EncoderCard,
+    FormPart,
+    Guidelines,
+    ImportReport,
+    Item,
+    ItemResponse,
+    Member,
+    Metrics,
+    ModelVersion,
+    Query,
+    QueryResponse,
+    Recorded,
+    Round,
+    RowProblem,
+    SlotCounts,
+)
+from tiebreak.client.settings import CampaignSettings, ExportOptions
+from tiebreak.client.site import Client
+from tiebreak.client.webhooks import Webhook
+from tiebreak.client.work import Assignment, Nothing
+
+__all__ = [
+    "Annotation",
+    "Annotator",
+    "ApiError",
+    "AskedResponse",
+    "Assignment",
+    "Campaign",
+    "CampaignInfo",
+    "CampaignSettings",
+    "Client",
+    "Conflict",
+    "Corrupt",
+    "Delivery",
+    "EncoderCard",
+    "Export",
+    "ExportFailed",
+    "ExportOptions",
+    "Forbidden",
+    "FormPart",
+    "Guidelines",
+    "ImportReport",
+    "Invalid",
+    "Item",
+    "ItemResponse",
+    "Member",
+    "Metrics",
+    "ModelVersion",
+    "NotFound",
+    "Nothing",
+    "Query",
+    "QueryResponse",
+    "Recorded",
+    "Round",
+    "RowProblem",
+    "ServerError",
+    "SlotCounts",
+    "Stopped",
+    "TiebreakError",
+    "TimedOut",
+    "TooManyRequests",
+    "Unauthorized",
+    "Unreachable",
+    "Webhook",
+]
