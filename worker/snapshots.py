@@ -5,6 +5,8 @@ from __future__ import annotations
 import shutil
 from concurrent.futures import ThreadPoolExecutor
 
+from django.db import connection
+
 from annotator.exporters import ExportOptions
 from annotator.models import Snapshot
 from annotator.services.exports import estimate
@@ -32,7 +34,10 @@ def run(job: RunningJob) -> None:
             said = f"{questions:,} of about {total:,} questions, {rows:,} rows"
             aside.submit(job.progress, questions, max(total, questions), said).result()
 
-        folder = build_snapshot(snapshot=snapshot, progress=progress)
+        try:
+            folder = build_snapshot(snapshot=snapshot, progress=progress)
+        finally:
+            aside.submit(_hang_up).result()
     try:
         with job.fence():
             publish_snapshot(snapshot=snapshot, folder=folder)
@@ -40,3 +45,8 @@ def run(job: RunningJob) -> None:
         shutil.rmtree(folder, ignore_errors=True)
         drop_files(name=folder.name)
         raise
+
+
+def _hang_up() -> None:
+    """Close the connection of the thread that this runs in."""
+    connection.close()

@@ -54,6 +54,12 @@ class Snapshot(models.Model):
         return rows
 
     @property
+    def data(self) -> list[str]:
+        """Names of the files with rows, the first for training."""
+        named: list[str] = self.manifest.get("data", ["data.jsonl"])
+        return named
+
+    @property
     def size(self) -> int | None:
         """Bytes of all its files, once it is built."""
         files = self.manifest.get("files")
@@ -61,9 +67,9 @@ class Snapshot(models.Model):
 
     @property
     def sha256(self) -> str:
-        """Checksum of the data, once it is built."""
-        files = self.manifest.get("files") or {"": {}}
-        return str(next(iter(files.values())).get("sha256", ""))
+        """Checksum of the first of its data, once it is built."""
+        files = self.manifest.get("files", {})
+        return str(files.get(self.data[0], {}).get("sha256", ""))
 
     @property
     def under_way(self) -> bool:

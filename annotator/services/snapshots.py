@@ -117,6 +117,7 @@ def write_files(
         for name, text in kind.companions(export.context, newest.text if newest else "").items():
             files[name] = _written(folder / name, text)
     manifest["files"] = files
+    manifest["data"] = [containers.file_name(container, split) for split in export.splits]
     if container == "datasets" and kind.columns is not None:
         said = card(kind, manifest, kind.columns(export.context), f"{campaign.slug} {format_name}")
         files[README] = _written(folder / README, said)
@@ -250,7 +251,7 @@ def _move(folder: Path, out: Path, manifest: dict[str, Any]) -> None:
             path.replace(out / path.name)
         return
     names = [name for name in manifest["files"] if name != PROVENANCE]
-    main = names[0]
+    main = manifest["data"][0]
     for name in reversed(names):
         target = out.with_name(f"{out.name}.{name}")
         if name.startswith("test."):
@@ -346,6 +347,7 @@ def _into_archive(folder: Path, manifest: dict[str, Any]) -> None:
     shutil.rmtree(folder / "data")
     manifest["inside"] = {name: about for name, about in files.items() if name != PROVENANCE}
     manifest["files"] = {ARCHIVE: archive, PROVENANCE: files[PROVENANCE]}
+    manifest["data"] = [ARCHIVE]
 
 
 def keep_files(*, folder: Path) -> None:
@@ -440,7 +442,8 @@ def tidy(*, keep: str = "") -> None:
 
 def parts(snapshot: Snapshot) -> list[str]:
     """What can be downloaded, the data first."""
-    return [*snapshot.manifest.get("files", {}), MANIFEST]
+    data = snapshot.data  # the database keeps no order of names
+    return [*data, *sorted(set(snapshot.manifest.get("files", {})) - set(data)), MANIFEST]
 
 
 @dataclass(frozen=True)

@@ -51,7 +51,7 @@ class Command(BaseCommand):
             )
         except TiebreakError as error:
             raise CommandError(str(error)) from error
-        data = next(iter(manifest["files"].values()))
+        data = manifest["files"][manifest["data"][0]]
         self.stdout.write(
             f"{manifest['rows']:,} rows, {data['bytes']:,} bytes, sha256 {data['sha256']}\n"
             f"{options['out']} and {options['out']}.{PROVENANCE}"
