@@ -98,8 +98,7 @@ def test_a_download_that_broke_off_is_taken_up_intact(
     as_ruth: Client, where: str, whole: bytes
 ) -> None:
     first = as_ruth.get(where)
-    got = next(iter(first.streaming_content))[:100]
-    first.file_to_stream.close()
+    got = body(first)[:100]  # the rest was lost on the way
     headers = {"Range": f"bytes={len(got)}-", "If-Range": first["ETag"]}
     rest = as_ruth.get(where, headers=headers)
     assert rest.status_code == 206
@@ -113,7 +112,9 @@ def test_of_another_file_everything_comes(as_ruth: Client, where: str, whole: by
 
 
 def test_what_one_has_is_not_sent_again(as_ruth: Client, where: str) -> None:
-    etag = as_ruth.get(where)["ETag"]
+    first = as_ruth.get(where)
+    etag = first["ETag"]
+    assert body(first)
     reply = as_ruth.get(where, headers={"If-None-Match": etag})
     assert (reply.status_code, reply["ETag"]) == (304, etag)
 
