@@ -11,6 +11,7 @@ from django.contrib.auth.models import User
 from django.db import connection
 from rest_framework.authtoken.models import Token
 
+from annotator.models import Campaign as Stored
 from tests.annotator.conftest import ada, ben, campaign, ruth, sam
 from tests.worker.loops import work
 from tiebreak.client import Campaign, Client
@@ -63,6 +64,7 @@ def site(script: Callable[..., Client], ruth: User) -> Client:
 @pytest.fixture
 def sky(site: Client, campaign: Any) -> Campaign:
     """The campaign of the cast, as the researcher's script has it."""
+    Stored.objects.update(encoder="hashed")  # should a worker start a round
     return site.campaign(campaign.slug)
 
 

@@ -6,13 +6,14 @@ import gzip
 import json
 import sys
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
 
-from annotator.models import Annotation
+from annotator.models import Annotation, Annotator
 from tests.annotator.acts import answer, lease
 from tests.campaigns import item
 from tests.worker.loops import FIELDS, rich
@@ -23,6 +24,8 @@ from tiebreak.client import (
     ExportFailed,
     Invalid,
     NotFound,
+    Nothing,
+    Stopped,
     TimedOut,
     Unauthorized,
 )
@@ -269,3 +272,30 @@ def test_my_assignment_is_found_again(
     found = script(ada).assignment(question.id)
     assert found.responses == question.responses
     assert found.answer(verdict="tie").outcome == "tie"
+
+
+def test_two_people_answer_until_nothing_is_left(
+    script: Callable[..., Client], campaign: Any, ada: User, ben: User
+) -> None:
+    desks = [script(person).campaign(campaign.slug) for person in (ada, ben)]
+
+    def work_off(desk: Campaign) -> int:
+        return sum(question.answer(verdict="a1").id > 0 for question in desk.questions(patience=0))
+
+    with ThreadPoolExecutor(2) as people:
+        done = list(people.map(work_off, desks))
+    assert sum(done) == 6
+    assert Annotation.objects.values("query").distinct().count() == 6
+    last = desks[0].next()
+    assert isinstance(last, Nothing)
+    assert not last
+    assert last.reason in ("done", "preparing")
+
+
+def test_guidelines_are_read_before_the_first_question(desk: Campaign, sky: Campaign) -> None:
+    version = sky.publish_guidelines("Prefer short.").version
+    Annotator.objects.update(guidelines_read=0)
+    with pytest.raises(Stopped, match="read_guidelines"):
+        next(desk.questions())
+    desk.read_guidelines(version)
+    assert next(desk.questions()).guidelines_version == version

@@ -106,15 +106,14 @@ class Export:
         return [self.download(to, part, progress_bar=progress_bar) for part in self.parts]
 
     def _fetch(self, part: str, into: Path, size: int, tell: Tell) -> None:
-        """Append to a file until it has its size."""
+        """Append to a file until it has its size, or the site says that there is no more."""
         waits = Waits(self._site.patience)
         into.touch()
         while (have := into.stat().st_size) < size:
             try:
                 self._append(part, into, have, size, tell)
-            except (HTTPError, OSError) as error:  # broken off
-                if isinstance(error, OSError) and error.filename is not None:
-                    raise  # our disk, not the network
+                return
+            except HTTPError as error:  # broken off
                 if into.stat().st_size > have:
                     waits.restart()
                 if not waits.sleep():
@@ -129,7 +128,7 @@ class Export:
         ):
             file.seek(start)
             file.truncate()
-            for block in response.stream(BLOCK):
+            while block := response.read1(BLOCK):  # what is there: nothing is lost with the rest
                 file.write(block)
                 tell(file.tell(), size)
 
