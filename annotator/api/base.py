@@ -32,7 +32,7 @@ class Pages(CursorPagination):
 class Filters(serializers.Serializer[Any]):
     """Filters of a list as query parameters; what is not known is refused, not ignored."""
 
-    PAGING = ("cursor", "page_size", "format")
+    PAGING = ("cursor", "page_size")
 
     def to_internal_value(self, data: Any) -> dict[str, Any]:
         """The values given, checked."""

@@ -10,6 +10,7 @@ from functools import wraps
 from typing import Any
 
 from django.contrib.auth.models import User
+from django.core.files.uploadedfile import UploadedFile
 from django.db import transaction
 from rest_framework import serializers
 from rest_framework.request import Request
@@ -77,5 +78,14 @@ def _fingerprint(request: Request) -> str:
 
 
 def _plain(data: Any) -> Any:
-    """Data as JSON holds it."""
-    return json.loads(json.dumps(data, default=str))
+    """Data as JSON holds it; a file is its checksum."""
+    return json.loads(json.dumps(data, default=_said))
+
+
+def _said(value: Any) -> str:
+    if not isinstance(value, UploadedFile):
+        return str(value)
+    value.seek(0)
+    digest = hashlib.file_digest(value.file, "sha256").hexdigest()
+    value.seek(0)
+    return digest

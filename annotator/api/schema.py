@@ -34,6 +34,7 @@ REFUSED: Final = {
 TAGS: Final = {
     "campaigns": "Campaigns",
     "pool": "Items",
+    "imports": "Imports",
     "work": "Annotating",
     "record": "What was answered",
     "loop": "The loop",

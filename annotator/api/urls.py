@@ -3,7 +3,7 @@
 from django.urls import path
 from drf_spectacular.views import SpectacularAPIView
 
-from annotator.api import campaigns, docs, exports, loop, pool, record, webhooks, work
+from annotator.api import campaigns, docs, exports, imports, loop, pool, record, webhooks, work
 
 CAMPAIGN = "campaigns/<slug:slug>/"
 
@@ -22,6 +22,10 @@ urlpatterns = [
     path(f"{CAMPAIGN}members/", campaigns.MemberList.as_view(), name="api-members"),
     path(f"{CAMPAIGN}items/", pool.ItemList.as_view(), name="api-items"),
     path(f"{CAMPAIGN}items/<path:item>/", pool.ItemDetail.as_view(), name="api-item"),
+    path(f"{CAMPAIGN}imports/", imports.ImportList.as_view(), name="api-imports"),
+    path("imports/<uuid:pk>/", imports.ImportDetail.as_view(), name="api-import"),
+    path("imports/<uuid:pk>/confirm/", imports.ImportConfirm.as_view(), name="api-import-confirm"),
+    path("imports/<uuid:pk>/rejects/", imports.ImportRejects.as_view(), name="api-import-rejects"),
     path(f"{CAMPAIGN}queries/", record.QueryList.as_view(), name="api-queries"),
     path(f"{CAMPAIGN}queries/<int:pk>/", record.QueryDetail.as_view(), name="api-query"),
     path(f"{CAMPAIGN}annotations/", record.AnnotationList.as_view(), name="api-annotations"),
