@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -26,6 +27,8 @@ from annotator.importers.base import (
 )
 from annotator.importers.columns import Columns, choice_of, columns_of
 
+REASON = re.compile(r"reason|rationale|why|comment|explanation|justif|feedback")
+NUMBERED = re.compile(r"(.+?)[-_ .](\d{1,2})")
 Answers = dict[str, dict[str, Any]]  # person to question to value
 FLAT = (".responses", ".responses.users", ".responses.status", ".suggestion")
 SUGGESTED = (".suggestion", ".suggestion.score", ".suggestion.agent")
@@ -156,6 +159,8 @@ def _annotation(values: Mapping[str, Any], columns: Columns) -> dict[str, Any]:
         at = f"responses.{name}"
         if _is_ranking(value):
             found["ranking"] = _ranking(value, columns, at)
+        elif name == "strength" and isinstance(value, int | float):
+            found["strength"] = value
         elif isinstance(value, int | float) and not isinstance(value, bool):
             aspect, place = _rated(name, columns)
             if place is None:
@@ -164,7 +169,7 @@ def _annotation(values: Mapping[str, Any], columns: Columns) -> dict[str, Any]:
                 ratings.setdefault(aspect, [None] * len(columns.responses))[place] = value
         elif isinstance(value, str) and (choice := _choice(value, columns)):
             found |= choice
-        elif isinstance(value, str) and value.strip() and "rationale" not in found:
+        elif isinstance(value, str) and value.strip() and REASON.search(name.lower()):
             found["rationale"] = value
         elif value not in (None, ""):
             more[name] = value
@@ -205,6 +210,9 @@ def _rated(question: str, columns: Columns) -> tuple[str, int | None]:
     for place, name in enumerate(columns.responses):
         if question.endswith(name):
             return question[: -len(name)].strip("-_ .") or "rating", place
+    match = NUMBERED.fullmatch(question)
+    if match and 1 <= int(match[2]) <= len(columns.responses):
+        return match[1], int(match[2]) - 1
     return question, None
 
 
@@ -215,8 +223,9 @@ IMPORTER = Importer(
     "exported data set. The fields with prompt and responses are guessed by name, or named "
     "(prompt=instruction). Each person is one annotation: a ranking question is the order, a "
     "label that names a field, a letter or tie is the choice, a rating whose question ends with "
-    "a field's name belongs to that response, the first text is the reason; other questions stand "
-    "in the annotation's meta. Suggestions are answers of a model. Drafts and discarded answers "
+    "a field's name or number belongs to that response, a question strength is the strength, a "
+    "text whose question asks for reasons or comments is the reason; other questions stand in the "
+    "annotation's meta. Suggestions are answers of a model. Drafts and discarded answers "
     "are left out.",
     recognises=_recognises,
     convert=one_by_one(_convert),

@@ -365,6 +365,23 @@ def as_prompt(turns: Sequence[Raw]) -> list[Turn]:
     return [{"role": turn["role"], "content": shown_turn(turn)} for turn in turns]
 
 
+def any_prompt(row: Raw, name: str) -> tuple[str | list[Turn], dict[str, Any]]:
+    """A prompt that is text or messages, and what of it only `meta` can keep."""
+    value = get(row, name, "text or a list of {role, content}")
+    if isinstance(value, str):
+        return value, {}
+    if not isinstance(value, list):
+        raise expected(name, "text or a list of {role, content}", value)
+    turns = chat(value, name)
+    return as_prompt(turns), {} if plain(turns) else {"prompt": turns}
+
+
+def key_of(row: Raw, name: str) -> str:
+    """What rows with the same prompt have in common."""
+    prompt, _ = any_prompt(row, name)
+    return prompt if isinstance(prompt, str) else json.dumps(prompt)
+
+
 def as_response(turns: Sequence[Raw], **more: Any) -> Native:
     """What follows the prompt, as one response: several turns are one text, with headings."""
     first, *others = turns

@@ -12,6 +12,7 @@ from annotator.importers.base import (
     Raw,
     Reading,
     Source,
+    any_prompt,
     as_prompt,
     as_response,
     chat,
@@ -19,6 +20,7 @@ from annotator.importers.base import (
     finished,
     get,
     in_groups,
+    key_of,
     listed,
     mapped,
     number,
@@ -51,21 +53,23 @@ def _is_rated(row: Raw) -> bool:
     return {"prompt", "response", "helpfulness"} <= set(row)
 
 
-def _marks(row: Raw) -> list[float]:
-    what = "a number from 0 to 4"
-    return [number(get(row, name, what), name, 0, 4) for name in ASPECTS]
+def _marks(row: Raw) -> dict[str, float]:
+    given = {name: row[name] for name in ASPECTS if row.get(name) is not None}
+    return {name: number(value, name, 0, 4) for name, value in given.items()}
 
 
 def _rated(sources: Sequence[Source], how: Reading) -> list[Made]:
     texts = each(sources, lambda row: text(row, "response"))
     marks = each(sources, _marks)
-    ratings = {name: [one[n] for one in marks] for n, name in enumerate(ASPECTS)}
+    said = [name for name in ASPECTS if any(name in one for one in marks)]
+    ratings = {name: [one.get(name) for one in marks] for name in said}
     others = [rest(source.value, "prompt", "response", *ASPECTS) for source in sources]
+    prompt, kept = any_prompt(sources[0].value, "prompt")
     row = {
-        "prompt": _prompt(sources[0].value["prompt"]),
+        "prompt": _prompt(prompt) if isinstance(prompt, str) else prompt,
         "responses": [{"text": said} for said in texts],
         "annotations": [{**how.who, "choice": None, "ratings": ratings}],
-        "meta": {"rows": others} if any(others) else {},
+        "meta": kept | ({"rows": others} if any(others) else {}),
         "task": "rating" if len(texts) == 1 else None,
     }
     names = {"prompt": "prompt", "responses": "response"}
@@ -76,12 +80,12 @@ def _rated(sources: Sequence[Source], how: Reading) -> list[Made]:
 RATINGS = Importer(
     name="helpsteer2",
     title="HelpSteer2 ratings",
-    about="prompt, response, and five aspects from 0 to 4. Rows of one prompt that follow each "
-    "other (two in HelpSteer2, up to ten) become one item with one annotation; its order is by "
-    "helpfulness, equal marks are level. Verbosity and complexity are kept, not judged. Marks "
-    "between <extra_id_1> become turns.",
+    about="prompt (text or messages), response, and up to five aspects from 0 to 4. Rows of one "
+    "prompt that follow each other (two in HelpSteer2, up to ten) become one item with one "
+    "annotation; its order is by helpfulness, equal marks are level. Verbosity and complexity are "
+    "kept, not judged. Marks between <extra_id_1> become turns.",
     recognises=_is_rated,
-    convert=in_groups(lambda row: text(row, "prompt"), _rated),
+    convert=in_groups(lambda row: key_of(row, "prompt"), _rated),
 )
 
 

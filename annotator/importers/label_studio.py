@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -27,6 +28,8 @@ from annotator.importers.columns import Columns, choice_of, columns_of
 
 USED = ("id", "data", "annotations", "predictions", "drafts")
 ITEM_TEXT = ("text", "body", "html", "title", "content")
+RANK = re.compile(r"(\d{1,3})$")  # a bucket that says which rank it is
+NUMBERED = re.compile(r"[-_ .]\d{1,2}$")
 REST_OF_LIST = "_"  # bucket of what nobody moved
 
 
@@ -51,12 +54,13 @@ def _convert(row: Raw, how: Reading) -> Made:
             at = f"{kind}[{n}]"
             if not mapped(one, at).get("was_cancelled"):
                 said.append(_annotation(one, at, columns, kind))
+    more = rest(data, at_prompt, *used, "id", *_repeated(data))
     native = {
-        "id": "" if row.get("id") is None else str(row["id"]),
+        "id": _name(row, data),
         "prompt": prompt,
         "responses": responses,
         "annotations": said,
-        "meta": rest(row, *USED) | rest({"data": rest(data, at_prompt, *used) or None}),
+        "meta": rest(row, *USED) | rest({"data": more}),
     }
     names = {"id": "id", "prompt": f"data.{at_prompt}", "responses": "data"}
     for n, name in enumerate(columns.responses):
@@ -84,6 +88,21 @@ def _responses(data: Raw, how: Reading) -> tuple[Columns, list[dict[str, Any]], 
     return Columns(named, ids, [None] * len(ids)), texts, [items_in]
 
 
+def _name(row: Raw, data: Raw) -> str:
+    """The task's number; the id in its data where the task has none yet."""
+    name = data.get("id") if row.get("id") is None else row["id"]
+    return str(name) if isinstance(name, str | int) else ""
+
+
+def _repeated(data: Raw) -> list[str]:
+    """Lists of items that say again what stands in fields of their own."""
+    return [
+        key
+        for key, value in data.items()
+        if _is_items(value) and all(str(item["id"]) in data for item in value)
+    ]
+
+
 def _is_items(value: Any) -> bool:
     return (
         isinstance(value, list)
@@ -100,12 +119,13 @@ def _item_text(item: Raw, at: str) -> str:
 
 
 def _annotation(one: dict[str, Any], at: str, columns: Columns, kind: str) -> dict[str, Any]:
-    found: dict[str, Any] = {"choice": None, **_who(one, kind)}
+    results = listed(get(one, "result", "a list", f"{at}."), f"{at}.result")
+    found: dict[str, Any] = {"choice": None, **_who(one, kind, results)}
     if one.get("lead_time") is not None:
         found["time_s"] = number(one["lead_time"], f"{at}.lead_time", 0, 1e9)
     ratings: dict[str, list[Any]] = {}
     more = rest(one, "result", "completed_by", "lead_time", "was_cancelled", "model_version", "id")
-    for n, result in enumerate(listed(get(one, "result", "a list", f"{at}."), f"{at}.result")):
+    for n, result in enumerate(results):
         where = f"{at}.result[{n}]"
         value = mapped(mapped(result, where).get("value"), f"{where}.value")
         read = READ.get(str(result.get("type")))
@@ -118,12 +138,15 @@ def _annotation(one: dict[str, Any], at: str, columns: Columns, kind: str) -> di
     return found | ({"meta": more} if more else {})
 
 
-def _who(one: Raw, kind: str) -> dict[str, Any]:
-    """People by number only: their addresses are no pseudonyms."""
+def _who(one: Raw, kind: str, results: Sequence[Any]) -> dict[str, Any]:
+    """People by number only, or by the pseudonym in our own exports: an address is none."""
     if kind == "predictions":
         return {"annotator": str(one.get("model_version") or "") or None, "kind": "llm"}
     who = one.get("completed_by")
     number_of = who.get("id") if isinstance(who, dict) else who
+    meta = results[0].get("meta") if results and isinstance(results[0], dict) else None
+    if number_of is None and isinstance(meta, dict) and isinstance(meta.get("annotator"), str):
+        return {"annotator": meta["annotator"], "kind": "human"}
     return {"annotator": None if number_of is None else f"user {number_of}", "kind": "human"}
 
 
@@ -149,15 +172,18 @@ def _ranker(
     """One bucket is an order, best first; several are sets whose meaning the file does not say."""
     buckets = mapped(value.get("ranker"), f"{at}.ranker")
     moved = {name: ids for name, ids in buckets.items() if name != REST_OF_LIST}
-    if len(moved) > 1:
+    numbered = all(RANK.search(name) for name in moved)
+    if len(moved) > 1 and not numbered:
         return [result]
-    (ids,) = moved.values() or [[]]
     places: list[int | None] = [None] * len(columns.responses)
-    for rank, item in enumerate(listed(ids, f"{at}.ranker"), start=1):
-        if str(item) not in columns.responses:
-            known = ", ".join(columns.responses)
-            raise Misfit(f"{at}.ranker", f"expected ids out of {known}; got {item!r:.40}")
-        places[columns.responses.index(str(item))] = rank
+    for name, ids in moved.items():
+        for place, item in enumerate(listed(ids, f"{at}.ranker"), start=1):
+            if str(item) not in columns.responses:
+                known = ", ".join(columns.responses)
+                raise Misfit(f"{at}.ranker", f"expected ids out of {known}; got {item!r:.40}")
+            match = RANK.search(name)
+            rank = int(match[1]) if match and numbered else place
+            places[columns.responses.index(str(item))] = rank
     found["ranking"] = places
     return []
 
@@ -165,11 +191,16 @@ def _ranker(
 def _rating(
     result: Raw, value: Raw, at: str, columns: Columns, found: dict[str, Any], ratings: Any
 ) -> list[Any]:
-    mark = number(get(value, "rating", "a number", f"{at}."), f"{at}.rating", 0, 1000)
+    key = "number" if result.get("type") == "number" else "rating"
+    mark = number(get(value, key, "a number", f"{at}."), f"{at}.{key}", -1e9, 1e9)
     shown, name = str(result.get("to_name")), str(result.get("from_name") or "rating")
+    if name == "strength":
+        found["strength"] = mark
+        return []
     aspect, place = name, None
     if shown in columns.responses:
         place = columns.responses.index(shown)
+        aspect = NUMBERED.sub("", name) or name
     for n, column in enumerate(columns.responses):
         if name.endswith(column):
             aspect, place = name[: -len(column)].strip("-_ .") or "rating", n
@@ -183,6 +214,8 @@ def _choices(
     result: Raw, value: Raw, at: str, columns: Columns, found: dict[str, Any], ratings: Any
 ) -> list[Any]:
     said = listed(value.get("choices"), f"{at}.choices")
+    if said == ["preference"]:  # our own exports: another result says which
+        return []
     try:
         found |= choice_of(said[0], columns, [], at) if len(said) == 1 else {}
     except Misfit:
@@ -196,7 +229,13 @@ def _textarea(
     said: Sequence[Any] = (
         value["text"] if isinstance(value.get("text"), list) else [value.get("text")]
     )
-    if "rationale" in found or not all(isinstance(one, str) for one in said):
+    if not all(isinstance(one, str) for one in said):
+        return [result]
+    about = str(result.get("to_name"))
+    if str(result.get("from_name")).startswith("edit") and about in columns.responses:
+        found["edit"] = {"response": columns.responses.index(about), "text": "\n".join(said)}
+        return []
+    if "rationale" in found:
         return [result]
     found["rationale"] = "\n".join(said)
     return []
@@ -206,6 +245,7 @@ READ = {
     "pairwise": _pairwise,
     "ranker": _ranker,
     "rating": _rating,
+    "number": _rating,
     "choices": _choices,
     "textarea": _textarea,
 }
@@ -214,10 +254,12 @@ IMPORTER = Importer(
     title="Label Studio JSON",
     about="Tasks with data and annotations, as exported in the JSON format. Prompt and responses "
     "are fields of data, guessed or named (prompt=question), or a list of items with ids. "
-    "pairwise: left is the first of the two objects. ranker: the order of one bucket, best first; "
-    "_ is unranked. rating: the response in whose name it ends or that it is about. choices: a "
-    "response, tie or neither. textarea: the reason. Other results stand in the annotation's "
-    "meta. People are numbered, cancelled answers left out, predictions are a model's.",
+    "pairwise: left is the first of the two objects. ranker: the order of one bucket, best first, "
+    "or buckets with a rank at the end of their names; _ is unranked. rating, number: the response "
+    "in whose name it ends or that it is about; strength is the strength. choices: a response, tie "
+    "or neither. textarea: the reason, or the rewrite of a response where its name begins with "
+    "edit. Other results stand in the annotation's meta. People are numbered, cancelled answers "
+    "left out, predictions are a model's.",
     recognises=_recognises,
     convert=one_by_one(_convert),
 )

@@ -118,11 +118,12 @@ def made_pair(
     *,
     names: Sequence[str] = PAIR,
     ratings: Mapping[str, Sequence[Any]] | None = None,
+    level: bool = False,
 ) -> Made:
     """A native row whose order of responses does not say which is better; the annotation does."""
     both = [better, worse]
     order = settled_order(both)
-    annotation = {**said, "choice": order.index(0)}
+    annotation = {**said, "choice": "tie" if level else order.index(0)}
     if ratings:
         annotation["ratings"] = {key: [marks[n] for n in order] for key, marks in ratings.items()}
     called = {"prompt": "prompt"}

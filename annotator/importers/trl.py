@@ -12,7 +12,7 @@ from annotator.importers.base import (
     Raw,
     Reading,
     Source,
-    as_prompt,
+    any_prompt,
     as_response,
     chat,
     each,
@@ -20,11 +20,11 @@ from annotator.importers.base import (
     finished,
     get,
     in_groups,
+    key_of,
     listed,
     number,
     one_by_one,
     optional_text,
-    plain,
     rest,
     settled_order,
     switch,
@@ -46,16 +46,19 @@ def _pair(row: Raw, how: Reading) -> Made:
     said = dict(how.who)
     if row.get("margin") is not None:
         said["strength"] = number(row["margin"], "margin", -LARGEST, LARGEST)
-    native["meta"] |= rest(row, "prompt", *PAIR, "margin")
-    return made_pair("trl_preference", native, better, worse, said)
+    native["meta"] |= rest(row, "prompt", *PAIR, "margin", "group_id", "tie")
+    native["group"] = optional_text(row, "group_id")
+    level = row.get("tie") is not None and switch(row["tie"], "tie")
+    return made_pair("trl_preference", native, better, worse, said, level=level)
 
 
 PREFERENCE = Importer(
     name="trl_preference",
     title="TRL preference",
     about="prompt, chosen, rejected: text or messages, the prompt by itself or as the beginning "
-    "of both sides. One person prefers chosen; margin is the strength. There are no ties. The "
-    "order of the two responses is drawn from their content.",
+    "of both sides. One person prefers chosen; margin is the strength, group_id the group. There "
+    "are no ties, unless a column tie says so. The order of the two responses is drawn from their "
+    "content.",
     recognises=_is_pair,
     convert=one_by_one(_pair),
 )
@@ -66,11 +69,6 @@ PREFERENCE = Importer(
 
 def _is_unpaired(row: Raw) -> bool:
     return {"prompt", "completion", "label"} <= set(row)
-
-
-def _prompt_key(row: Raw) -> Any:
-    prompt = get(row, "prompt", "text or a list of {role, content}")
-    return prompt if isinstance(prompt, str) else str(chat(prompt, "prompt"))
 
 
 def _completion(row: Raw) -> tuple[str, dict[str, Any], bool]:
@@ -94,9 +92,7 @@ def _unpaired(sources: Sequence[Source], how: Reading) -> list[Made]:
         marks = [int(said[turn]) if turn < len(said) else None for said in labels.values()]
         answer = {**how.who, "choice": None, "ratings": {"acceptable": marks}}
         row["annotations"].append(answer)
-    prompt = sources[0].value["prompt"]
-    row["prompt"] = prompt if isinstance(prompt, str) else as_prompt(prompt)
-    row["meta"] = {} if isinstance(prompt, str) or plain(prompt) else {"prompt": prompt}
+    row["prompt"], row["meta"] = any_prompt(sources[0].value, "prompt")
     others = [rest(source.value, "prompt", "completion", "label") for source in sources]
     if any(others):
         row["meta"]["rows"] = others
@@ -115,7 +111,7 @@ UNPAIRED = Importer(
     "good enough: all true is both good, all false is neither. A prompt with one completion can "
     "be asked about only where responses of several models join it.",
     recognises=_is_unpaired,
-    convert=in_groups(_prompt_key, _unpaired, apart=NEAR),
+    convert=in_groups(lambda row: key_of(row, "prompt"), _unpaired, apart=NEAR),
 )
 
 
@@ -133,22 +129,20 @@ def _ranking(row: Raw, how: Reading) -> Made:
         raise Misfit("ranks", f"expected {len(completions)} ranks, got {len(ranks)}")
     responses = [_ranked(value, f"completions[{n}]") for n, value in enumerate(completions)]
     places = [_rank(value, f"ranks[{n}]") for n, value in enumerate(ranks)]
-    prompt = get(row, "prompt", "text or a list of {role, content}")
-    turns = None if isinstance(prompt, str) else chat(prompt, "prompt")
+    prompt, kept = any_prompt(row, "prompt")
     order = settled_order(responses)
     said = dict(how.who)
     if row.get("annotator_id") is not None:
         said["annotator"] = str(row["annotator_id"])
     said |= {"choice": None, "ranking": [places[n] for n in order]}
     native: dict[str, Any] = {
-        "prompt": prompt if turns is None else as_prompt(turns),
+        "prompt": prompt,
         "responses": [responses[n] for n in order],
         "group": optional_text(row, "group_id"),
         "annotations": [said],
         "meta": rest(row, "prompt", "completions", "ranks", "annotator_id", "group_id"),
     }
-    if turns is not None and not plain(turns):
-        native["meta"]["prompt"] = turns
+    native["meta"] |= kept
     names = {"prompt": "prompt", "responses": "completions", "group": "group_id"}
     for place, n in enumerate(order):
         names |= {f"responses[{place}].text": f"completions[{n}]"}

@@ -10,6 +10,7 @@ from annotator.importers.base import (
     Misfit,
     Raw,
     Reading,
+    any_prompt,
     finished,
     get,
     listed,
@@ -56,12 +57,13 @@ def _full(row: Raw, how: Reading) -> Made:
     said["rationale"] = "\n".join(f"[{n}] {c}" for n, c in enumerate(critiques, start=1) if c)
     details = [rest(one, "model", "response", "critique", *KEPT) for one in whole]
     said["meta"] = {"completions": details}
+    prompt, kept = any_prompt(row, "instruction")
     native = {
         "source": optional_text(row, "source"),
-        "prompt": text(row, "instruction"),
+        "prompt": prompt,
         "responses": responses,
         "annotations": [said] if ratings or said["rationale"] else [],
-        "meta": rest(row, "source", "instruction", "completions", "models"),
+        "meta": rest(row, "source", "instruction", "completions", "models") | kept,
     }
     names = {"prompt": "instruction", "responses": "completions"}
     for n in range(len(responses)):

@@ -188,7 +188,7 @@ def outcome(blob: bytes) -> str:
         return f"refused: {error}"
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(
     blob=st.binary(max_size=300)
     | st.binary(max_size=60).map(lambda tail: TABLE[:-8] + tail)
