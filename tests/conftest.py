@@ -9,6 +9,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 from django.conf import settings
 
@@ -22,6 +23,10 @@ os.environ["HF_HUB_OFFLINE"] = "1"
 for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ.setdefault(name, "1")
 os.environ["TOKENIZERS_PARALLELISM"] = "false"
+
+# How long an example takes says how busy the machine is, not whether the code is right.
+hypothesis.settings.register_profile("tiebreak", deadline=None)
+hypothesis.settings.load_profile("tiebreak")
 
 STATIC = "django.contrib.staticfiles.storage.StaticFilesStorage"
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from django.contrib.auth.models import User
 from django.db import transaction
-from django.db.models import F
+from django.db.models import Exists, F, OuterRef
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
@@ -33,10 +33,13 @@ CLOSED_AS = {Outcome.SKIP: Assignment.State.SKIPPED, Outcome.FLAG: Assignment.St
 def fetch_assignment(*, assignment_id: uuid.UUID, user: User, lock: bool = False) -> Assignment:
     """The assignment with slot, query, annotator and campaign, if it is this person's. One query.
 
+    `heard` says whether a webhook listens to the campaign.
+
     Raises:
         Missing: no such assignment, or another person's (told apart for nobody).
     """
     rows = Assignment.objects.of_person(user).select_related("slot", "query", "annotator__campaign")
+    rows = rows.annotate(heard=Exists(webhooks.listening(OuterRef("query__campaign_id"))))
     if lock:
         rows = rows.select_for_update(of=("self", "slot"))
     found = rows.filter(pk=assignment_id).first()
@@ -107,6 +110,8 @@ def record_annotation(
 
 def tell(annotation: Annotation, assignment: Assignment) -> None:
     """Webhooks hear of every annotation: answers, corrections, and what was taken back."""
+    if not getattr(assignment, "heard", True):
+        return  # nobody listens: most campaigns, and no query for them
     webhooks.emit(
         campaign_id=annotation.campaign_id,
         event=webhooks.Event.ANNOTATION,

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 from django.contrib.auth.models import User
 from django.db import connection, transaction
+from django.db.models import QuerySet
 
 from annotator import dispatch
 from annotator.errors import InvalidInput
@@ -42,6 +43,11 @@ def emit(*, campaign_id: int, event: Event, data: dict[str, Any]) -> int:
     if queued:
         dispatch.deliveries_wait()
     return queued
+
+
+def listening(campaign: Any) -> QuerySet[Webhook]:
+    """The addresses that hear of a campaign's events; its id may be an outer query's."""
+    return Webhook.objects.filter(campaign_id=campaign, active=True)
 
 
 def new_secret() -> str:

@@ -11,7 +11,7 @@ from config.env import BASE_DIR
 COMPOSE = (BASE_DIR / "docker-compose.yml").read_text()
 EXAMPLE = (BASE_DIR / ".env.example").read_text()
 SERVICES: dict[str, dict[str, Any]] = yaml.safe_load(COMPOSE)["services"]
-READERS = r"\b(?:text|boolean|integer|choice|words|origins)\(\s*\"([A-Z][A-Z_]+)\""
+READERS = r"\b(?:text|boolean|integer|choice|rate|words|origins)\(\s*\"([A-Z][A-Z_]+)\""
 
 
 def explained() -> set[str]:

@@ -42,6 +42,19 @@ def test_a_word_that_is_no_choice_is_refused(monkeypatch: pytest.MonkeyPatch) ->
         env.choice("STYLE", "text", ["text", "json"])
 
 
+@pytest.mark.parametrize("value", ["1200/min", "5/s", "1/day"])
+def test_a_rate_is_a_number_per_time(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
+    monkeypatch.setenv("RATE", value)
+    assert env.rate("RATE", "1/min") == value
+
+
+@pytest.mark.parametrize("value", ["often", "0/min", "5", "5/week", "-1/s"])
+def test_a_rate_that_is_none_is_refused(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
+    monkeypatch.setenv("RATE", value)
+    with pytest.raises(ImproperlyConfigured, match="RATE="):
+        env.rate("RATE", "1/min")
+
+
 def test_a_missing_required_text_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("WANTED", raising=False)
     with pytest.raises(ImproperlyConfigured, match="WANTED is not set"):

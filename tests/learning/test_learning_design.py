@@ -155,7 +155,7 @@ def test_half_precision_is_a_way_to_store_not_to_compute():
     assert found.indices.tolist() == run(as_stored, belief, 50).indices.tolist()
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.integers(0, 10**6), st.integers(1, 60), st.integers(1, 8), st.integers(1, 70))
 def test_gains_never_grow_and_nothing_is_picked_twice(seed, n, d, batch):
     rng = np.random.default_rng(seed)

@@ -253,7 +253,7 @@ def test_rows_recur_in_different_pairs():
     assert not len(recurring(np.empty((0, 2), dtype=np.int64)))
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(
     pairs=st.lists(st.tuples(st.integers(-1, 50), st.integers(-1, 50)), max_size=60),
     ridge=st.floats(0.1, 10),

@@ -33,7 +33,7 @@ def figures(run):
 
 
 @given(seed=st.integers(0, 1000), how=st.sampled_from(["group", "items"]))
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_every_pair_is_on_one_side_and_groups_are_never_torn(seed, how):
     world = WORLD
     train, test = split(world, how, seed)

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
@@ -51,7 +51,6 @@ def test_the_known_curves():
     assert LABELS[RANDOM[-1] >= METHOD][0] == 1280
 
 
-@settings(deadline=None)
 @given(heights)
 def test_the_area_lies_between_the_extremes_and_ignores_the_unit_of_labels(curve):
     labels = np.arange(len(curve)) * 10.0 + 5
@@ -72,7 +71,6 @@ def slowly(labels, curve, target):
     return walk[there][0] if there.any() else math.nan
 
 
-@settings(deadline=None)
 @given(heights, st.floats(0.1, 1.0))
 def test_labels_to_a_target_is_where_a_slow_walk_gets_there(curve, target):
     labels = np.arange(len(curve)) * 64.0 + 64
@@ -256,7 +254,6 @@ def test_at_most_eight_functions_are_drawn_the_best_of_them():
     assert wanted == ["random", "f11"]
 
 
-@settings(deadline=None)
 @given(st.lists(st.floats(0, 200), min_size=1, max_size=8))
 def test_names_never_overlap_and_stay_in_order_and_inside(wanted):
     wanted = sorted(wanted)
@@ -271,7 +268,6 @@ def test_names_that_do_not_collide_stay_where_their_curves_end():
     assert drawing.spread([10.0, 50.0, 100.0], 0.0, 200.0) == [10.0, 50.0, 100.0]
 
 
-@settings(deadline=None)
 @given(st.floats(-1.0, 1.0), st.floats(1e-4, 2000.0))
 def test_ticks_are_few_inside_and_evenly_apart(low, width):
     ticks = drawing.round_ticks(low, low + width)

@@ -22,8 +22,9 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
-from annotator.models import Assignment, Campaign, Query
+from annotator.models import Assignment, Campaign, Import, Query
 from annotator.services.campaigns import ensure_annotator
+from annotator.services.webhooks import add_webhook, try_webhook
 from tests.annotator.acts import lease
 
 CHECKS = [
@@ -60,12 +61,18 @@ def there(campaign: Campaign, ada: User, ruth: User) -> dict[str, Any]:
     Assignment.objects.filter(pk=assignment.pk).update(
         annotator=ensure_annotator(campaign=campaign, user=ruth)
     )
+    hook = add_webhook(
+        campaign=campaign, url="https://example.org/", events=["round.published"], user=ruth
+    )
     return {
         "slug": campaign.slug,
         "item": "toy:1",
         "number": 1,
         "version": 1,
-        "query": Query.objects.first().pk,  # type: ignore[union-attr]
+        "quer": Query.objects.first().pk,  # type: ignore[union-attr]
+        "webhook": hook.pk,
+        "delivery": str(try_webhook(webhook=hook).pk),
+        "import": str(Import.objects.create(campaign=campaign, name="x", state="done").pk),
         "assignment": str(assignment.pk),
     }
 
@@ -73,7 +80,7 @@ def there(campaign: Campaign, ada: User, ruth: User) -> dict[str, Any]:
 def known(path: str, name: str, there: dict[str, Any]) -> Any:
     """What exists under this parameter."""
     if name == "id":
-        name = "assignment" if "assignments" in path else "query"
+        name = next(kind for kind in ("assignment", "webhook", "import", "quer") if kind in path)
     return there[name]
 
 
@@ -87,7 +94,6 @@ def test_an_operation_keeps_its_word(name: str, ruth: User, there: dict[str, Any
     @given(case=operation.as_strategy())
     @settings(
         max_examples=EXAMPLES,
-        deadline=None,
         derandomize=True,
         database=None,
         phases=[Phase.explicit, Phase.generate],
