@@ -90,7 +90,7 @@ def figures(*, campaign: Campaign) -> Figures:
         rounds=list(campaign.rounds.all()[:10]),
         curve=_curve(campaign),
         annotators=pace(campaign=campaign),
-        snapshots=list(campaign.snapshots.all()[:5]),
+        snapshots=list(campaign.snapshots.all()[:20]),
         card=campaign.encoder_cards.first(),
         measuring=campaign.jobs.filter(key=card_key(campaign)).first(),
         attention=attention(campaign=campaign, keys=keys),

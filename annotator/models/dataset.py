@@ -60,6 +60,12 @@ class Snapshot(models.Model):
         return named
 
     @property
+    def beside(self) -> list[str]:
+        """Files for the tool that reads the data, such as its settings."""
+        known = {*self.data, "provenance.jsonl"}
+        return sorted(set(self.manifest.get("files", {})) - known)
+
+    @property
     def size(self) -> int | None:
         """Bytes of all its files, once it is built."""
         files = self.manifest.get("files")

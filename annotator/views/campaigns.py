@@ -6,19 +6,16 @@ from collections import defaultdict
 from typing import Any
 
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import redirect, render
-from django.urls import reverse
-from django.views.decorators.http import require_GET, require_POST
+from django.shortcuts import render
+from django.views.decorators.http import require_GET
 
 from annotator import selectors, wording
 from annotator.charts import Point, learning_curve
-from annotator.errors import Missing
 from annotator.figures import figures
 from annotator.models import Campaign, EncoderCard, Round
-from annotator.services.exports import FORMATS, ExportOptions
-from annotator.services.snapshots import request_snapshot
 
 from .access import signed_in
+from .exports import readable, section
 
 # Both also learn from what was imported with its answers: they start from the same.
 KINDS = {"all": "policy + random", "random": "random only"}
@@ -38,32 +35,11 @@ def home(request: HttpRequest) -> HttpResponse:
     )
 
 
-@require_POST
-@signed_in
-def export(request: HttpRequest, slug: str) -> HttpResponse:
-    """Ask for an export; it appears on the campaign's page when a worker has built it."""
-    campaign = _readable(request, slug)
-    request_snapshot(
-        campaign=campaign,
-        format_name=request.POST.get("format", ""),
-        options=ExportOptions(),
-        user=request.user,
-    )
-    return redirect(reverse("progress", args=[slug]) + "#exports")
-
-
-def _readable(request: HttpRequest, slug: str) -> Campaign:
-    campaign = Campaign.objects.readable_by(request.user).filter(slug=slug).first()
-    if campaign is None:
-        raise Missing(f"no campaign {slug!r} whose figures you may see")
-    return campaign
-
-
 @require_GET
 @signed_in
 def progress(request: HttpRequest, slug: str) -> HttpResponse:
     """Progress, learning curve, pace: true and readable."""
-    campaign = _readable(request, slug)
+    campaign = readable(request, slug)
     found = figures(campaign=campaign)
     status = selectors.loop_status(campaign_id=campaign.pk)
     wants_part = bool(request.headers.get("HX-Request"))
@@ -72,10 +48,10 @@ def progress(request: HttpRequest, slug: str) -> HttpResponse:
         "campaign": campaign,
         "f": found,
         "may_answer": Campaign.objects.answered_by(request.user).filter(pk=campaign.pk).exists(),
-        "formats": FORMATS,
         "status": status,
         "accuracy": learning_curve(_series(found.curve, "accuracy"), percent=True),
         "log_loss": learning_curve(_series(found.curve, "log_loss"), percent=False),
+        **section(found.snapshots),
         **_card(found.card),
         **_choosing(found.chosen),
     }

@@ -86,7 +86,7 @@ def export_as_researcher(page: Any, site: str, out: Path) -> None:
     tab_to(page, "Progress")
     page.keyboard.press("Enter")
     page.wait_for_url("**/progress/")
-    tab_to(page, "native")
+    tab_to(page, "Make the export")  # native, the first of the list
     page.keyboard.press("Enter")
     page.wait_for_selector("#exports a[href*=download]", timeout=60_000)
     tab_to(page, "Download")
