@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
+from django.core.cache import cache
+from rest_framework.throttling import UserRateThrottle
 
 from annotator.models import AnsweredRequest, Campaign, Item, Job, Membership, Round
 from tests.annotator.acts import answer, lease
@@ -282,3 +284,17 @@ def test_what_was_refused_may_be_sent_again_under_its_key(script: Script) -> Non
     refused(script.post("campaigns/", {"slug": "x"}, **key), 400)
     assert not AnsweredRequest.objects.exists()
     assert script.post("campaigns/", MINE, **key).status_code == 201
+
+
+def test_too_many_requests_are_told_when_to_come_again(
+    script: Script, ada: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cache.clear()
+    monkeypatch.setattr(UserRateThrottle, "THROTTLE_RATES", {"user": "2/min"})
+    for _ in range(2):
+        assert script.get("campaigns/").status_code == 200
+    late = script.get("campaigns/")
+    refused(late, 429, "throttled")
+    assert 0 < int(late["Retry-After"]) <= 60
+    assert Script(ada).get("campaigns/").status_code == 200  # each person has their own
+    cache.clear()
