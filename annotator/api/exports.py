@@ -2,34 +2,61 @@
 
 from __future__ import annotations
 
+from typing import Any
 from uuid import UUID
 
 from django.db.models import QuerySet
 from django.http import HttpResponseBase
 from django.urls import reverse
 from drf_spectacular.types import OpenApiTypes
-from drf_spectacular.utils import OpenApiParameter, extend_schema
+from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
 from rest_framework import generics, serializers, status
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from annotator.api.base import Pages, conditional, readable
+from annotator.api.base import Filters, Pages, conditional, filters, found, readable
 from annotator.api.idempotency import idempotent
 from annotator.downloads import send
-from annotator.errors import Missing
+from annotator.errors import Missing, WrongState
+from annotator.exporters.options import listed
 from annotator.models import Campaign, Snapshot
+from annotator.services.differences import compare
 from annotator.services.exports import FORMATS, ExportOptions
-from annotator.services.snapshots import find_part, request_snapshot
+from annotator.services.snapshots import cancel_snapshot, find_part, request_snapshot
 
 
-class ExportRequest(serializers.Serializer[Snapshot]):
-    """What to export."""
+class _ExportRequest(serializers.Serializer[Snapshot]):
+    """What to export, and how; every option has the default of the page and the command."""
 
     format = serializers.ChoiceField(choices=sorted(FORMATS))
-    include_holdout = serializers.BooleanField(default=False)
-    include_gold = serializers.BooleanField(default=False)
-    include_repeats = serializers.BooleanField(default=False)
+    container = serializers.CharField(
+        default="", allow_blank=True, help_text="What the rows are written into; jsonl unless given"
+    )
+
+    def options(self) -> ExportOptions:
+        """The options that were given, the others at their defaults."""
+        names = {one.name for one in listed()}
+        return ExportOptions.checked({k: v for k, v in self.validated_data.items() if k in names})
+
+
+def _field(option: Any) -> serializers.Field[Any, Any, Any, Any]:
+    """A field from the one list of options."""
+    about = option.metadata
+    given = {"default": option.default, "help_text": about["help"]}
+    if isinstance(option.default, bool):
+        return serializers.BooleanField(**given)
+    if about["choices"]:
+        return serializers.ChoiceField(choices=about["choices"], **given)
+    if isinstance(option.default, str):
+        return serializers.CharField(max_length=100, **given)
+    number = serializers.IntegerField if isinstance(option.default, int) else serializers.FloatField
+    return number(min_value=about["low"], max_value=about["high"], **given)
+
+
+ExportRequest = type(
+    "ExportRequest", (_ExportRequest,), {option.name: _field(option) for option in listed()}
+)
 
 
 class SnapshotSerializer(serializers.ModelSerializer[Snapshot]):
@@ -41,8 +68,8 @@ class SnapshotSerializer(serializers.ModelSerializer[Snapshot]):
     class Meta:
         model = Snapshot
         fields = [
-            *("id", "campaign", "format", "options", "state", "error", "manifest", "created_at"),
-            *("finished_at", "download"),
+            *("id", "campaign", "format", "container", "options", "state", "error", "manifest"),
+            *("created_at", "finished_at", "download"),
         ]
 
     def get_download(self, snapshot: Snapshot) -> str | None:
@@ -78,12 +105,12 @@ class ExportList(generics.ListAPIView[Snapshot]):
         campaign = readable(request, slug)
         wanted = ExportRequest(data=request.data)
         wanted.is_valid(raise_exception=True)
-        options = dict(wanted.validated_data)
         snapshot = request_snapshot(
             campaign=campaign,
-            format_name=options.pop("format"),
-            options=ExportOptions(**options),
+            format_name=wanted.validated_data["format"],
+            options=wanted.options(),
             user=request.user,
+            container=wanted.validated_data["container"],
         )
         shown = self.get_serializer(snapshot).data
         where = {"Location": reverse("api-export", args=[snapshot.pk])}
@@ -99,6 +126,53 @@ class ExportDetail(generics.RetrieveAPIView[Snapshot]):
     def get_queryset(self) -> QuerySet[Snapshot]:
         """Exports that the token may see."""
         return _snapshots(self.request)
+
+    @extend_schema(responses={204: OpenApiResponse(description="Stopped: nothing is left of it.")})
+    def delete(self, request: Request, pk: UUID) -> Response:
+        """Stop one that waits or is built. 409 when it has ended already."""
+        mine = Snapshot.objects.filter(campaign__in=Campaign.objects.steered_by(request.user))
+        if not cancel_snapshot(snapshot=found(mine, "export", pk=pk)):
+            raise WrongState("this export has ended already; it cannot be cancelled")
+        return Response(status=status.HTTP_204_NO_CONTENT)
+
+
+Against = type(
+    "Against",
+    (Filters,),
+    {  # `with` is a word of the language
+        "__doc__": "What to compare with.",
+        "with": serializers.UUIDField(help_text="Id of the older export"),
+    },
+)
+
+
+class DifferenceSerializer(serializers.Serializer[Snapshot]):
+    """What differs between two exports, by rows and by options."""
+
+    added = serializers.IntegerField()
+    removed = serializers.IntegerField()
+    changed = serializers.IntegerField()
+    same = serializers.IntegerField()
+    examples = serializers.DictField(
+        child=serializers.ListField(child=serializers.CharField()),
+        help_text="Ids of the first rows of each kind",
+    )
+    options = serializers.DictField(
+        child=serializers.ListField(), help_text="[old, new] of each that differs"
+    )
+
+
+class ExportDifference(APIView):
+    """Two exports of one campaign in one format."""
+
+    filter_serializer = Against
+
+    @extend_schema(responses=DifferenceSerializer)
+    def get(self, request: Request, pk: UUID) -> Response:
+        """Rows that came, went or changed since an older export, and options that differ."""
+        older = filters(Against, request)["with"]
+        new, old = (found(_snapshots(request), "export", pk=one) for one in (pk, older))
+        return Response(DifferenceSerializer(compare(old=old, new=new)).data)
 
 
 class ExportDownload(APIView):

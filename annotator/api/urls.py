@@ -54,6 +54,11 @@ urlpatterns = [
     path(f"{CAMPAIGN}exports/", exports.ExportList.as_view(), name="api-exports"),
     path("exports/<uuid:pk>/", exports.ExportDetail.as_view(), name="api-export"),
     path(
+        "exports/<uuid:pk>/difference/",
+        exports.ExportDifference.as_view(),
+        name="api-export-difference",
+    ),
+    path(
         "exports/<uuid:pk>/download/", exports.ExportDownload.as_view(), name="api-export-download"
     ),
 ]

@@ -36,10 +36,14 @@ def emit(*, campaign_id: int, event: Event, data: dict[str, Any]) -> int:
 
     Call inside the transaction that makes the event true: both happen, or neither.
     """
-    values = {"campaign": campaign_id, "event": event.value, "payload": json.dumps(data)}
+    values: dict[str, Any] = {
+        "campaign": campaign_id,
+        "event": event.value,
+        "payload": json.dumps(data),
+    }
     with connection.cursor() as cursor:
         cursor.execute(EMIT, values)
-        queued = cursor.rowcount
+        queued: int = cursor.rowcount
     if queued:
         dispatch.deliveries_wait()
     return queued

@@ -120,3 +120,60 @@ def test_an_unknown_part_is_refused(campaign: Campaign, ada: User, script: Clien
     reply = script.get(f"{where}download/?part=../../secret_key")
     assert reply.status_code == 422
     assert "expected one of data.jsonl" in reply.json()["detail"]
+
+
+# --- options, cancelling, comparing ---------------------------------------------------------
+
+
+def test_options_are_those_of_the_page_and_the_command(
+    campaign: Campaign, ada: User, script: Client
+) -> None:
+    answer(lease(campaign, ada), ada)
+    asked = ask(script, campaign, format="trl-preference", margin="strength", minimum_agreement=0.5)
+    assert asked.status_code == 202
+    options = asked.json()["options"]
+    assert (options["margin"], options["minimum_agreement"]) == ("strength", 0.5)
+    assert options["consensus"] == "auto"
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "words"),
+    [
+        ({"format": "guess"}, 400, "not a valid choice"),
+        ({"format": "trl-preference", "ties": "maybe"}, 400, "not a valid choice"),
+        ({"format": "trl-preference", "minimum_agreement": 7}, 400, "less than or equal to 1"),
+        ({"format": "trl-preference", "container": "zip"}, 422, "expected one of"),
+        ({"format": "native", "container": "parquet"}, 422, "trees"),
+        ({"format": "native", "margin": "strength"}, 422, "margin"),
+    ],
+)
+def test_what_cannot_be_exported_is_refused_at_once(
+    campaign: Campaign, script: Client, body: dict[str, Any], status: int, words: str
+) -> None:
+    asked = ask(script, campaign, **body)
+    assert asked.status_code == status, asked.content
+    assert words in asked.content.decode()
+    assert not Snapshot.objects.exists()
+
+
+def test_an_export_is_stopped(campaign: Campaign, ada: User, script: Client) -> None:
+    answer(lease(campaign, ada), ada)
+    where = ask(script, campaign, format="native")["Location"]
+    assert token(ada).delete(where).status_code == 404
+    assert script.delete(where).status_code == 204
+    assert script.get(where).json()["state"] == "cancelled"
+    assert script.delete(where).status_code == 409
+
+
+def test_two_exports_are_compared(campaign: Campaign, ada: User, script: Client) -> None:
+    ids = []
+    for _ in range(2):
+        answer(lease(campaign, ada), ada)
+        ids.append(ask(script, campaign, format="trl-preference").json()["id"])
+        build()
+    old, new = ids
+    told = script.get(f"/api/exports/{new}/difference/?with={old}").json()
+    assert (told["added"], told["removed"], told["changed"], told["same"]) == (1, 0, 0, 1)
+    assert len(told["examples"]["added"]) == 1
+    assert script.get(f"/api/exports/{new}/difference/").status_code == 400
+    assert token(ada).get(f"/api/exports/{new}/difference/?with={old}").status_code == 404
