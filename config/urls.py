@@ -6,6 +6,9 @@ from django.urls import include, path, re_path
 from annotator.api.docs import nothing_here
 from annotator.views import health
 
+handler400 = "annotator.views.broken.bad_request"
+handler500 = "annotator.views.broken.server_error"
+
 urlpatterns = [
     path("healthz", health.alive, name="healthz"),
     path("readyz", health.ready, name="readyz"),
