@@ -16,7 +16,7 @@ from learning.data import Comparisons
 from learning.errors import NotEnoughData
 from learning.replay.folds import Folds
 from learning.replay.loop import Arm, Plan
-from learning.replay.payoff import payoff
+from learning.replay.payoff import SEEDS, payoff
 from learning.replay.worlds import World, answered
 from learning.sets import BLIND
 from worker import choosing
@@ -25,6 +25,12 @@ from worker.space import Space
 from worker.store import Ints
 
 FEWEST_GROUPS = 10  # with fewer, pairs are held out in place of groups
+FEWER_SEEDS = {"ensemble": 8}  # a fit of which takes seconds
+
+
+def seeds_for(head: str) -> int:
+    """How many replays of each of the two."""
+    return FEWER_SEEDS.get(head, SEEDS)
 
 
 def measure(
@@ -64,6 +70,7 @@ def measure(
                 world,
                 arm,
                 plan=Plan(head=head, folds=folds),
+                seeds=seeds_for(head),
                 progress=lambda done, n: job.progress(done, n, f"replaying {done} of {n}"),
             ).to_json()
     except NotEnoughData as error:
