@@ -10,6 +10,7 @@ from annotator.errors import RowProblem
 from annotator.importers.base import digest
 from annotator.models import Campaign, Item, ItemResponse, Prompt, Response
 from annotator.services import gold
+from annotator.services.copying import copy_in, new_ids
 from annotator.services.native import NativeRow
 
 
@@ -32,33 +33,46 @@ class Counts(Protocol):
 Reject = Callable[[NativeRow, RowProblem], None]
 
 
+PROMPT = ("id", "campaign", "digest", "content", "context", "lot", "is_holdout")
+RESPONSE = ("id", "prompt", "digest", "text", "model", "extra")
+ITEM = ("id", "campaign", "prompt", "external_id", "digest", "task", "source", "group", "extra")
+PLACE = ("item", "response", "position")
+
+
 def store(campaign: Campaign, rows: Sequence[NativeRow], counts: Counts) -> None:
     """Store rows whose ids are new, with their prompts and responses."""
     prompts = _store_prompts(campaign, rows, counts)
-    responses = _store_responses(rows, prompts, counts)
-    items = Item.objects.bulk_create(
-        Item(
-            campaign=campaign,
-            prompt_id=prompts[row.prompt_digest],
-            external_id=row.id,
-            digest=row.digest,
-            task=row.task,
-            source=row.source,
-            group=row.group,
-            extra=row.extra,
-        )
-        for row in rows
+    keys = [[(prompts[row.prompt_digest], digest(r)) for r in row.responses] for row in rows]
+    responses = _store_responses(rows, keys, counts)
+    ids = new_ids(Item, len(rows))
+    copy_in(
+        Item,
+        ITEM,
+        (
+            (
+                *(pk, campaign.pk, prompts[row.prompt_digest], row.id, row.digest),
+                *(row.task, row.source, row.group, row.extra),
+            )
+            for pk, row in zip(ids, rows, strict=True)
+        ),
     )
-    ItemResponse.objects.bulk_create(
-        ItemResponse(item=item, response_id=responses[_response_key(row, prompts, r)], position=i)
-        for item, row in zip(items, rows, strict=True)
-        for i, r in enumerate(row.responses)
+    copy_in(
+        ItemResponse,
+        PLACE,
+        (
+            (pk, responses[key], position)
+            for pk, its in zip(ids, keys, strict=True)
+            for position, key in enumerate(its)
+        ),
     )
-    counts.items += len(items)
-    for item, row in zip(items, rows, strict=True):
-        if row.gold is not None:
-            gold.add_from_row(item=item, gold=row.gold)
-            counts.gold += 1
+    counts.items += len(ids)
+    _store_gold({pk: row for pk, row in zip(ids, rows, strict=True) if row.gold}, counts)
+
+
+def _store_gold(rows: dict[int, NativeRow], counts: Counts) -> None:
+    for item in Item.objects.filter(pk__in=rows).order_by("pk"):
+        gold.add_from_row(item=item, gold=rows[item.pk].gold or {})
+        counts.gold += 1
 
 
 def tell_apart(
@@ -89,54 +103,45 @@ def _store_prompts(campaign: Campaign, rows: Sequence[NativeRow], counts: Counts
     """Ids of the chunk's prompts by digest; new ones are stored, and join the holdout by lot."""
     wanted = {row.prompt_digest: row for row in rows}
     stored = Prompt.objects.filter(campaign=campaign, digest__in=wanted)
-    ids = dict(stored.values_list("digest", "pk"))
-    new = Prompt.objects.bulk_create(
-        _new_prompt(campaign, key, row) for key, row in wanted.items() if key not in ids
-    )
+    known = dict(stored.values_list("digest", "pk"))
+    new = [key for key in wanted if key not in known]
+    ids = dict(zip(new, new_ids(Prompt, len(new)), strict=True))
+    copy_in(Prompt, PROMPT, (_prompt(campaign, ids[key], wanted[key]) for key in new))
     counts.prompts += len(new)
-    return ids | {prompt.digest: prompt.pk for prompt in new}
+    return known | ids
 
 
-def _new_prompt(campaign: Campaign, key: str, row: NativeRow) -> Prompt:
-    lot = draw_lot(seed=campaign.seed, prompt_digest=key)
-    return Prompt(
-        campaign=campaign,
-        digest=key,
-        content=row.prompt,
-        context=row.context,
-        lot=lot,
-        is_holdout=campaign.started_at is not None and lot < campaign.holdout_prompts,
-    )
+def _prompt(campaign: Campaign, pk: int, row: NativeRow) -> tuple[Any, ...]:
+    lot = draw_lot(seed=campaign.seed, prompt_digest=row.prompt_digest)
+    held = campaign.started_at is not None and lot < campaign.holdout_prompts
+    return pk, campaign.pk, row.prompt_digest, row.prompt, row.context, lot, held
 
 
-Key = tuple[int, str]
-
-
-def _response_key(row: NativeRow, prompts: dict[str, int], response: dict[str, Any]) -> Key:
-    return prompts[row.prompt_digest], digest(response)
+Key = tuple[int, str]  # prompt and digest of a response
 
 
 def _store_responses(
-    rows: Sequence[NativeRow], prompts: dict[str, int], counts: Counts
+    rows: Sequence[NativeRow], keys: Sequence[Sequence[Key]], counts: Counts
 ) -> dict[Key, int]:
     """Ids of the chunk's responses by prompt and digest; new ones are stored."""
-    wanted = {_response_key(row, prompts, r): r for row in rows for r in row.responses}
+    wanted = {
+        key: response
+        for row, its in zip(rows, keys, strict=True)
+        for key, response in zip(its, row.responses, strict=True)
+    }
     stored = Response.objects.filter(
         prompt_id__in={prompt for prompt, _ in wanted}, digest__in={d for _, d in wanted}
     )
-    ids: dict[Key, int] = {
+    known: dict[Key, int] = {
         (p, d): pk for p, d, pk in stored.values_list("prompt_id", "digest", "pk")
     }
-    new = Response.objects.bulk_create(
-        Response(
-            prompt_id=key[0],
-            digest=key[1],
-            text=response["text"],
-            model=response.get("model") or "",
-            extra={k: v for k, v in response.items() if k not in ("text", "model")},
-        )
-        for key, response in wanted.items()
-        if key not in ids
-    )
+    new = [key for key in wanted if key not in known]
+    ids = dict(zip(new, new_ids(Response, len(new)), strict=True))
+    copy_in(Response, RESPONSE, (_response(ids[key], key, wanted[key]) for key in new))
     counts.responses += len(new)
-    return ids | {(r.prompt_id, r.digest): r.pk for r in new}
+    return known | ids
+
+
+def _response(pk: int, key: Key, said: dict[str, Any]) -> tuple[Any, ...]:
+    extra = {name: value for name, value in said.items() if name not in ("text", "model")}
+    return pk, *key, said["text"], said.get("model") or "", extra

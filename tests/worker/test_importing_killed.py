@@ -47,7 +47,7 @@ def blocked() -> bool:
     with psycopg.connect(test_database_url(), autocommit=True) as watcher:
         waiting = watcher.execute(
             "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' "
-            "AND query LIKE 'INSERT INTO \"annotator_itemresponse\"%'"
+            "AND query LIKE 'COPY \"annotator_itemresponse\"%'"
         ).fetchone()
     return bool(waiting and waiting[0])
 

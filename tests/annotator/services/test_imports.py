@@ -209,7 +209,7 @@ def test_keep_good_stores_the_good_and_writes_the_rejects(draft: Campaign) -> No
         (b"PAREgarbage", "an encrypted Parquet file"),
         (b"PAR1 and garbage", "row 1: expected a Parquet file"),
         (b'[{"id": 1}, {"id', "row 2: expected a JSON array of objects"),
-        (b"a,b\n1,\"2", "line 2: expected CSV"),
+        (b'a,b\n1,"2', "line 2: expected CSV"),
         (b"a,a\n1,2", "the column 'a' is there twice"),
         (gzip.compress(b'{"id": 1}' * 1000, mtime=0)[:40], "the gzip stream is broken here"),
         (b"\x1f\x8bnot really", "the gzip stream is broken here"),
@@ -287,3 +287,26 @@ def test_items_imported_after_the_start_join_the_holdout_by_lot(draft: Campaign)
     held = set(Prompt.objects.filter(is_holdout=True).values_list("digest", flat=True))
     assert held == set(Prompt.objects.filter(lot__lt=0.2).values_list("digest", flat=True))
     assert 3 <= len(held) <= 24
+
+
+TEXTS = ["\\N", "\\.", "a\tb\r\nc\\n", "%s {} $1", "'; --", "\x7f\u2028🙂"]
+
+
+@pytest.mark.parametrize("text", TEXTS, ids=range(len(TEXTS)))
+def test_texts_are_stored_as_they_are(draft: Campaign, text: str) -> None:
+    said = {"text": text, "model": text, "note": text}
+    row = item(1, prompt=f"x{text}", responses=[said, {"text": ""}], context=text, meta={"m": text})
+    load(draft, [row])
+    stored = Item.objects.get()
+    assert stored.prompt.content == f"x{text}"
+    assert stored.prompt.context == text
+    assert stored.extra == {"split": "train", "meta": {"m": text}}
+    first, second = (place.response for place in stored.places.all())
+    assert (first.text, first.model, first.extra) == (text, text, {"note": text})
+    assert (second.text, second.parent) == ("", None)
+
+
+def test_ids_go_on_where_an_import_ended(draft: Campaign) -> None:
+    load(draft, [item(1)])
+    made = Response.objects.create(prompt=Prompt.objects.get(), digest="x", text="later")
+    assert made.pk > max(Response.objects.exclude(pk=made.pk).values_list("pk", flat=True))
