@@ -12,19 +12,11 @@ from annotator.importers.base import (
     Native,
     Raw,
     Reading,
-    as_prompt,
-    as_response,
-    chat,
     finished,
-    get,
     one_by_one,
-    optional_text,
-    plain,
-    rest,
-    shared_start,
-    switch,
-    text,
 )
+from annotator.importers.chats import as_prompt, as_response, chat, plain, shared_start
+from annotator.importers.fields import get, optional_text, rest, switch, text
 
 BAD = "tie (bothbad)"
 WINNERS: dict[str, dict[str, Any]] = {

@@ -6,26 +6,10 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from annotator.importers.base import (
-    Importer,
-    Made,
-    Misfit,
-    Raw,
-    Reading,
-    as_prompt,
-    as_response,
-    chat,
-    expected,
-    finished,
-    get,
-    listed,
-    mapped,
-    missing,
-    number,
-    one_by_one,
-    rest,
-)
+from annotator.importers.base import Importer, Made, Misfit, Raw, Reading, finished, one_by_one
+from annotator.importers.chats import as_prompt, as_response, chat
 from annotator.importers.columns import Columns, choice_of, columns_of
+from annotator.importers.fields import expected, get, listed, mapped, missing, number, rest
 
 REASON = re.compile(r"reason|rationale|why|comment|explanation|justif|feedback")
 NUMBERED = re.compile(r"(.+?)[-_ .](\d{1,2})")

@@ -187,16 +187,14 @@ class InSource(Misfit):
         super().__init__(misfit.field, misfit.message)
 
 
-def each(
-    sources: Sequence[Source], read: Callable[[Raw], T], pick: Sequence[Source] | None = None
-) -> list[T]:
+def each(sources: Sequence[Source], read: Callable[[Raw], T]) -> list[T]:
     """What a function reads in each row of a group.
 
     Raises:
         InSource: naming the row that does not fit.
     """
     found = []
-    for source in sources if pick is None else pick:
+    for source in sources:
         try:
             found.append(read(source.value))
         except Misfit as misfit:
@@ -215,191 +213,6 @@ def _unit(
         return Unit(sources, misfit=(misfit.source, misfit))
     except Misfit as misfit:
         return Unit(sources, misfit=(sources[0], misfit))
-
-
-# --- fields ---------------------------------------------------------------------------------
-
-
-def kind_of(value: Any) -> str:
-    """What a value is, in words."""
-    if isinstance(value, str):
-        return f"text {value!r:.40}"
-    names = {dict: "an object", list: "a list", bool: "true/false", type(None): "null"}
-    return names.get(type(value), "a number")
-
-
-def expected(name: str, what: str, value: Any) -> Misfit:
-    """A field that holds something else."""
-    return Misfit(name, f"expected {what}, got {kind_of(value)}")
-
-
-def missing(name: str, what: str) -> Misfit:
-    """A field that is not there."""
-    return Misfit(name, f"is missing; expected {what}")
-
-
-def get(row: Raw, name: str, what: str, at: str = "") -> Any:
-    """A field that must be there; `at` is where the row is, with a dot at its end."""
-    if name not in row:
-        raise missing(at + name, what)
-    return row[name]
-
-
-def text(row: Raw, name: str, at: str = "") -> str:
-    """A field that is text."""
-    value = get(row, name, "text", at)
-    if not isinstance(value, str):
-        raise expected(at + name, "text", value)
-    return value
-
-
-def optional_text(row: Raw, name: str, at: str = "") -> str:
-    """A field that is text, empty or not there."""
-    return "" if row.get(name) is None else text(row, name, at)
-
-
-def number(value: Any, name: str, low: float, high: float) -> float:
-    """A number within bounds; tables hold numbers as text."""
-    what = f"a number from {low:g} to {high:g}"
-    if isinstance(value, str):
-        try:
-            value = float(value) if "." in value else int(value)
-        except ValueError:
-            raise Misfit(name, f"expected {what}, got {kind_of(value)}") from None
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise expected(name, what, value)
-    if not low <= value <= high:
-        raise Misfit(name, f"expected {what}, got {value!r:.20}")
-    return value
-
-
-YES, NO = ("true", "1", "yes", "1.0"), ("false", "0", "no", "0.0", "")
-
-
-def switch(value: Any, name: str) -> bool:
-    """True or false; tables hold it as text or as a number."""
-    if isinstance(value, bool):
-        return value
-    said = str(value).strip().lower() if isinstance(value, str | int | float) else None
-    if said not in YES + NO:
-        raise expected(name, "true or false", value)
-    return said in YES
-
-
-def listed(value: Any, name: str, what: str = "a list") -> list[Any]:
-    """A list."""
-    if not isinstance(value, list):
-        raise expected(name, what, value)
-    return value
-
-
-def mapped(value: Any, name: str) -> dict[str, Any]:
-    """An object."""
-    if not isinstance(value, dict):
-        raise expected(name, "an object", value)
-    return value
-
-
-def rest(row: Raw, *used: str) -> dict[str, Any]:
-    """What else a row says: it goes into `meta`."""
-    said = {key: value for key, value in row.items() if key not in used}
-    return {key: value for key, value in said.items() if value not in (None, "", [], {})}
-
-
-# --- conversations --------------------------------------------------------------------------
-
-
-def chat(value: Any, name: str) -> list[dict[str, Any]]:
-    """A list of messages, each with a role and a content that can be shown as text."""
-    turns = listed(value, name, "a list of {role, content}")
-    if not turns:
-        raise Misfit(name, "expected at least one message, got an empty list")
-    for index, turn in enumerate(turns):
-        _check_turn(mapped(turn, f"{name}[{index}]"), f"{name}[{index}]")
-    return turns
-
-
-def _check_turn(turn: dict[str, Any], at: str) -> None:
-    role = get(turn, "role", "user, assistant, …", f"{at}.")
-    if not isinstance(role, str) or role not in ROLES:
-        what = f"{', '.join(ROLES[:-1])} or {ROLES[-1]}"
-        raise Misfit(f"{at}.role", f"expected {what}, got {role!r:.40}")
-    shown_turn(turn, at)
-
-
-def shown_turn(turn: Raw, at: str = "") -> str:
-    """The text of a message: its parts joined, its calls of tools as JSON below it."""
-    content, calls = turn.get("content"), turn.get("tool_calls") or []
-    if content is None and not calls:
-        raise (missing if "content" not in turn else _no_text)(f"{at}.content", "text")
-    if isinstance(content, list):
-        content = "\n\n".join(_part(part, f"{at}.content[{n}]") for n, part in enumerate(content))
-    if content is not None and not isinstance(content, str):
-        raise expected(f"{at}.content", "text", content)
-    shown = [content] if content else []
-    for index, call in enumerate(listed(calls, f"{at}.tool_calls")):
-        mapped(call, f"{at}.tool_calls[{index}]")
-        shown.append(f"```json\n{json.dumps(call, ensure_ascii=False, indent=2)}\n```")
-    return "\n\n".join(shown)
-
-
-def _no_text(name: str, what: str) -> Misfit:
-    return expected(name, what, None)
-
-
-def _part(part: Any, at: str) -> str:
-    if isinstance(part, dict) and isinstance(part.get("text"), str):
-        return str(part["text"])
-    raise Misfit(at, "expected a part with text; pictures are uploaded by themselves")
-
-
-def plain(turns: Sequence[Raw]) -> bool:
-    """Whether nothing gets lost when only role and text are kept."""
-    return all(
-        set(turn) <= {"role", "content"} and isinstance(turn["content"], str) for turn in turns
-    )
-
-
-def as_prompt(turns: Sequence[Raw]) -> list[Turn]:
-    """Messages as the native schema has them."""
-    return [{"role": turn["role"], "content": shown_turn(turn)} for turn in turns]
-
-
-def any_prompt(row: Raw, name: str) -> tuple[str | list[Turn], dict[str, Any]]:
-    """A prompt that is text or messages, and what of it only `meta` can keep."""
-    value = get(row, name, "text or a list of {role, content}")
-    if isinstance(value, str):
-        return value, {}
-    if not isinstance(value, list):
-        raise expected(name, "text or a list of {role, content}", value)
-    turns = chat(value, name)
-    return as_prompt(turns), {} if plain(turns) else {"prompt": turns}
-
-
-def key_of(row: Raw, name: str) -> str:
-    """What rows with the same prompt have in common."""
-    prompt, _ = any_prompt(row, name)
-    return prompt if isinstance(prompt, str) else json.dumps(prompt)
-
-
-def as_response(turns: Sequence[Raw], **more: Any) -> Native:
-    """What follows the prompt, as one response: several turns are one text, with headings."""
-    first, *others = turns
-    said = [shown_turn(first)] if first["role"] == "assistant" else [_headed(first)]
-    response: Native = {"text": "\n\n".join([*said, *map(_headed, others)]), **more}
-    if others or first["role"] != "assistant" or not plain(turns):
-        response["messages"] = list(turns)
-    return response
-
-
-def _headed(turn: Raw) -> str:
-    return f"**{turn['role'].capitalize()}:** {shown_turn(turn)}"
-
-
-def shared_start(one: Sequence[Any], other: Sequence[Any]) -> int:
-    """How many items two lists have in common at their beginning, leaving each at least one."""
-    most = min(len(one), len(other)) - 1
-    return next((n for n in range(most) if one[n] != other[n]), max(0, most))
 
 
 # --- native rows ----------------------------------------------------------------------------

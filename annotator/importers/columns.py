@@ -7,7 +7,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from annotator.importers.base import MOST_RESPONSES, Misfit, kind_of
+from annotator.importers.base import MOST_RESPONSES, Misfit
+from annotator.importers.fields import kind_of
 
 LETTERS = "abcdefghij"
 SUFFIX = r"[ _.-]?(\d{1,2}|[a-j])"

@@ -12,23 +12,13 @@ from annotator.importers.base import (
     Raw,
     Reading,
     Source,
-    any_prompt,
-    as_prompt,
-    as_response,
-    chat,
     each,
     finished,
-    get,
     in_groups,
-    key_of,
-    listed,
-    mapped,
-    number,
     one_by_one,
-    optional_text,
-    rest,
-    text,
 )
+from annotator.importers.chats import any_prompt, as_prompt, as_response, chat, key_of
+from annotator.importers.fields import get, listed, mapped, number, optional_text, rest, text
 
 ASPECTS = ("helpfulness", "correctness", "coherence", "complexity", "verbosity")
 TURN = re.compile(r"\n?<extra_id_1>(User|Assistant)\n")

@@ -5,19 +5,9 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from annotator.importers.base import (
-    Importer,
-    Made,
-    Misfit,
-    Raw,
-    Reading,
-    as_prompt,
-    as_response,
-    one_by_one,
-    rest,
-    shared_start,
-    text,
-)
+from annotator.importers.base import Importer, Made, Misfit, Raw, Reading, one_by_one
+from annotator.importers.chats import as_prompt, as_response, shared_start
+from annotator.importers.fields import rest, text
 from annotator.importers.pairs import PAIR, made_pair
 
 TURN = re.compile(r"(?:\A|\n\n)(Human|Assistant):")

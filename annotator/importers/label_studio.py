@@ -6,25 +6,10 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from annotator.importers.base import (
-    Importer,
-    Made,
-    Misfit,
-    Raw,
-    Reading,
-    as_prompt,
-    chat,
-    expected,
-    finished,
-    get,
-    listed,
-    mapped,
-    missing,
-    number,
-    one_by_one,
-    rest,
-)
+from annotator.importers.base import Importer, Made, Misfit, Raw, Reading, finished, one_by_one
+from annotator.importers.chats import as_prompt, chat
 from annotator.importers.columns import Columns, choice_of, columns_of
+from annotator.importers.fields import expected, get, listed, mapped, missing, number, rest
 
 USED = ("id", "data", "annotations", "predictions", "drafts")
 ITEM_TEXT = ("text", "body", "html", "title", "content")

@@ -4,21 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from annotator.importers.base import (
-    Importer,
-    Made,
-    Misfit,
-    Raw,
-    Reading,
-    finished,
-    listed,
-    mapped,
-    number,
-    one_by_one,
-    optional_text,
-    rest,
-    text,
-)
+from annotator.importers.base import Importer, Made, Misfit, Raw, Reading, finished, one_by_one
+from annotator.importers.fields import listed, mapped, number, optional_text, rest, text
 
 GROUPS = ("normal_worker_annotations", "expert_worker_annotations")
 VALUES: dict[str, tuple[int | str, int]] = {

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from annotator.importers.base import Importer, Made, Raw, Reading, one_by_one
 
-ANSWERS = {"annotations", "meta", "task", "context"}
-
 
 def recognises(row: Raw) -> bool:
     """A list of responses to a prompt, and no other format's mark."""

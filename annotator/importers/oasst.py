@@ -16,16 +16,10 @@ from annotator.importers.base import (
     Turn,
     each,
     finished,
-    get,
     in_groups,
-    listed,
-    mapped,
-    number,
     one_by_one,
-    optional_text,
-    rest,
-    text,
 )
+from annotator.importers.fields import get, listed, mapped, number, optional_text, rest, text
 
 ROLE = {"prompter": "user", "assistant": "assistant", "system": "system"}
 USED = ("message_id", "parent_id", "text", "role", "replies", "rank", "model_name", "deleted")

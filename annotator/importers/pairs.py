@@ -5,22 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from annotator.importers.base import (
-    Made,
-    Misfit,
-    Native,
-    Raw,
-    as_prompt,
-    as_response,
-    chat,
-    expected,
-    finished,
-    get,
-    missing,
-    plain,
-    settled_order,
-    shared_start,
-)
+from annotator.importers.base import Made, Misfit, Native, Raw, finished, settled_order
+from annotator.importers.chats import as_prompt, as_response, chat, plain, shared_start
+from annotator.importers.fields import expected, get, missing
 
 PAIR = ("chosen", "rejected")
 

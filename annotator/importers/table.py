@@ -4,24 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from annotator.importers.base import (
-    Importer,
-    Made,
-    Misfit,
-    Raw,
-    Reading,
-    as_prompt,
-    chat,
-    expected,
-    finished,
-    missing,
-    number,
-    one_by_one,
-    optional_text,
-    rest,
-    text,
-)
+from annotator.importers.base import Importer, Made, Raw, Reading, finished, one_by_one
+from annotator.importers.chats import as_prompt, chat
 from annotator.importers.columns import Columns, choice_of, columns_of
+from annotator.importers.fields import expected, missing, number, optional_text, rest, text
 
 KEPT = ("context", "source", "group", "split")
 
@@ -95,15 +81,6 @@ def _answers(row: Raw, columns: Columns, models: list[str], how: Reading) -> lis
     if "rationale" in named and optional_text(row, named["rationale"]):
         said["rationale"] = row[named["rationale"]]
     return [said]
-
-
-def problem(how: Reading, row: Raw) -> Misfit | None:
-    """Why no row of such a table could be read, where the columns alone show it."""
-    try:
-        _convert(dict.fromkeys(row, "x") | dict(row), how)
-    except Misfit as misfit:
-        return misfit
-    return None
 
 
 IMPORTER = Importer(

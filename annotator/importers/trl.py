@@ -12,23 +12,14 @@ from annotator.importers.base import (
     Raw,
     Reading,
     Source,
-    any_prompt,
-    as_response,
-    chat,
     each,
-    expected,
     finished,
-    get,
     in_groups,
-    key_of,
-    listed,
-    number,
     one_by_one,
-    optional_text,
-    rest,
     settled_order,
-    switch,
 )
+from annotator.importers.chats import any_prompt, as_response, chat, key_of
+from annotator.importers.fields import expected, get, listed, number, optional_text, rest, switch
 from annotator.importers.pairs import PAIR, made_pair, texts_of
 
 NEAR = 2000  # prompts between two completions of one prompt

@@ -4,23 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from annotator.importers.base import (
-    Importer,
-    Made,
-    Misfit,
-    Raw,
-    Reading,
-    any_prompt,
-    finished,
-    get,
-    listed,
-    mapped,
-    number,
-    one_by_one,
-    optional_text,
-    rest,
-    text,
-)
+from annotator.importers.base import Importer, Made, Misfit, Raw, Reading, finished, one_by_one
+from annotator.importers.chats import any_prompt
+from annotator.importers.fields import get, listed, mapped, number, optional_text, rest, text
 from annotator.importers.pairs import PAIR, made_pair, texts_of
 
 JUDGE = {"annotator": "gpt-4", "kind": "llm"}

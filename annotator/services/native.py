@@ -13,7 +13,8 @@ from functools import cached_property
 from typing import Any
 
 from annotator.errors import RowProblem
-from annotator.importers.base import MOST_RESPONSES, ROLES, digest, kind_of
+from annotator.importers.base import MOST_RESPONSES, ROLES, digest
+from annotator.importers.fields import kind_of
 
 TASKS = {"pairwise": 2, "listwise": 3, "rating": 1, "edit": 1}  # least responses
 LONGEST_NAME = 200

@@ -20,7 +20,8 @@ from typing import IO, Any
 from django.conf import settings
 
 from annotator.errors import InvalidInput
-from annotator.importers.base import Source, kind_of
+from annotator.importers.base import Source
+from annotator.importers.fields import kind_of
 from annotator.services.files import BOM, BROKEN, broken, head_of, numbered_lines, unpacked
 
 DELIMITERS = ",\t;|"
