@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from annotator.importers.base import Importer, Made, Misfit, Raw, Reading, finished, one_by_one
@@ -11,10 +11,12 @@ from annotator.importers.chats import as_prompt, chat
 from annotator.importers.columns import Columns, choice_of, columns_of
 from annotator.importers.fields import expected, get, listed, mapped, missing, number, rest
 
-USED = ("id", "data", "annotations", "predictions", "drafts")
+USED = ("id", "data", "annotations", "predictions", "drafts", "updated_by", "annotators")
 ITEM_TEXT = ("text", "body", "html", "title", "content")
-RANK = re.compile(r"(\d{1,3})$")  # a bucket that says which rank it is
+RANK = re.compile(r"rank[-_ ]?(\d{1,3})")  # a bucket that says which rank it is
 NUMBERED = re.compile(r"[-_ .]\d{1,2}$")
+# Who somebody is by name or address is not kept.
+NO_PSEUDONYM = ("model_version", "id", "created_username", "updated_by", "last_created_by")
 REST_OF_LIST = "_"  # bucket of what nobody moved
 
 
@@ -108,18 +110,14 @@ def _annotation(one: dict[str, Any], at: str, columns: Columns, kind: str) -> di
     found: dict[str, Any] = {"choice": None, **_who(one, kind, results)}
     if one.get("lead_time") is not None:
         found["time_s"] = number(one["lead_time"], f"{at}.lead_time", 0, 1e9)
-    ratings: dict[str, list[Any]] = {}
-    more = rest(one, "result", "completed_by", "lead_time", "was_cancelled", "model_version", "id")
+    more = rest(one, "result", "completed_by", "lead_time", "was_cancelled", *NO_PSEUDONYM)
+    answer = _Answer(columns, found)
     for n, result in enumerate(results):
-        where = f"{at}.result[{n}]"
-        value = mapped(mapped(result, where).get("value"), f"{where}.value")
-        read = READ.get(str(result.get("type")))
-        left = read(result, value, f"{where}.value", columns, found, ratings) if read else [result]
-        more.setdefault("result", []).extend(left)
-    if not more.get("result"):
-        more.pop("result", None)
-    if ratings:
-        found["ratings"] = {**found.get("ratings", {}), **ratings}
+        answer.add(mapped(result, f"{at}.result[{n}]"), f"{at}.result[{n}].value")
+    if answer.ratings:
+        found["ratings"] = {**found.get("ratings", {}), **answer.ratings}
+    if answer.left:
+        more["result"] = answer.left
     return found | ({"meta": more} if more else {})
 
 
@@ -135,104 +133,111 @@ def _who(one: Raw, kind: str, results: Sequence[Any]) -> dict[str, Any]:
     return {"annotator": None if number_of is None else f"user {number_of}", "kind": "human"}
 
 
-def _pairwise(
-    result: Raw, value: Raw, at: str, columns: Columns, found: dict[str, Any], ratings: Any
-) -> list[Any]:
-    """left and right are the two objects in the order of `to_name`, which may be the fields'."""
-    side = value.get("selected")
-    if side not in ("left", "right"):
-        raise Misfit(f"{at}.selected", f"expected left or right, got {side!r:.40}")
-    place = ("left", "right").index(side)
-    shown = result.get("to_name")
-    names = [str(one) for one in shown] if isinstance(shown, list) else str(shown).split(",")
-    if len(names) == 2 and set(names) <= set(columns.responses):
-        place = columns.responses.index(names[place])
-    found["choice"] = place
-    return []
+class _Answer:
+    """What the results of one annotation say; what no field is for is left."""
+
+    def __init__(self, columns: Columns, found: dict[str, Any]) -> None:
+        self.columns, self.found = columns, found
+        self.ratings: dict[str, list[Any]] = {}
+        self.left: list[Raw] = []
+
+    def add(self, result: Raw, at: str) -> None:
+        """One result, by its type."""
+        value = mapped(result.get("value"), at)
+        read = READ.get(str(result.get("type")))
+        if read is None or not read(self, result, value, at):
+            self.left.append(result)
+
+    def pairwise(self, result: Raw, value: Raw, at: str) -> bool:
+        """Left and right are the two objects of `to_name`, which may be called as the fields are."""
+        side = value.get("selected")
+        if side not in ("left", "right"):
+            raise Misfit(f"{at}.selected", f"expected left or right, got {side!r:.40}")
+        place = ("left", "right").index(side)
+        shown = result.get("to_name")
+        names = [str(one) for one in shown] if isinstance(shown, list) else str(shown).split(",")
+        if len(names) == 2 and set(names) <= set(self.columns.responses):
+            place = self.columns.responses.index(names[place])
+        self.found["choice"] = place
+        return True
+
+    def ranker(self, result: Raw, value: Raw, at: str) -> bool:
+        """One bucket is an order, best first; several are sets of which nobody knows which is best."""
+        buckets = mapped(value.get("ranker"), f"{at}.ranker")
+        moved = {name: ids for name, ids in buckets.items() if name != REST_OF_LIST}
+        numbered = all(RANK.fullmatch(name) for name in moved)
+        if len(moved) > 1 and not numbered:
+            return False
+        places: list[int | None] = [None] * len(self.columns.responses)
+        for name, ids in moved.items():
+            for place, item in enumerate(listed(ids, f"{at}.ranker"), start=1):
+                if str(item) not in self.columns.responses:
+                    known = ", ".join(self.columns.responses)
+                    raise Misfit(f"{at}.ranker", f"expected ids out of {known}; got {item!r:.40}")
+                match = RANK.fullmatch(name)
+                rank = int(match[1]) if match and numbered else place
+                places[self.columns.responses.index(str(item))] = rank
+        self.found["ranking"] = places
+        return True
+
+    def rating(self, result: Raw, value: Raw, at: str) -> bool:
+        """The response in whose name the question ends, or that it is about."""
+        key = "number" if result.get("type") == "number" else "rating"
+        mark = number(get(value, key, "a number", f"{at}."), f"{at}.{key}", -1e9, 1e9)
+        shown, name = str(result.get("to_name")), str(result.get("from_name") or "rating")
+        if name == "strength":
+            self.found["strength"] = mark
+            return True
+        aspect, place = name, None
+        if shown in self.columns.responses:
+            place = self.columns.responses.index(shown)
+            aspect = NUMBERED.sub("", name) or name
+        for n, column in enumerate(self.columns.responses):
+            if name.endswith(column):
+                aspect, place = name[: -len(column)].strip("-_ .") or "rating", n
+        if place is None:
+            return False
+        self.ratings.setdefault(aspect, [None] * len(self.columns.responses))[place] = mark
+        return True
+
+    def choices(self, result: Raw, value: Raw, at: str) -> bool:
+        """A response, a tie or neither."""
+        said = listed(value.get("choices"), f"{at}.choices")
+        if said == ["preference"]:  # our own exports: another result says which
+            return True
+        try:
+            self.found |= choice_of(said[0], self.columns, [], at) if len(said) == 1 else {}
+        except Misfit:
+            return False
+        return len(said) == 1
+
+    def textarea(self, result: Raw, value: Raw, at: str) -> bool:
+        """A reason, or the rewrite of a response."""
+        said: Sequence[Any] = (
+            value["text"] if isinstance(value.get("text"), list) else [value.get("text")]
+        )
+        if not all(isinstance(one, str) for one in said):
+            return False
+        about = str(result.get("to_name"))
+        if str(result.get("from_name")).startswith("edit") and about in self.columns.responses:
+            self.found["edit"] = {
+                "response": self.columns.responses.index(about),
+                "text": "\n".join(said),
+            }
+            return True
+        if "rationale" in self.found:
+            return False
+        self.found["rationale"] = "\n".join(said)
+        return True
 
 
-def _ranker(
-    result: Raw, value: Raw, at: str, columns: Columns, found: dict[str, Any], ratings: Any
-) -> list[Any]:
-    """One bucket is an order, best first; several are sets whose meaning the file does not say."""
-    buckets = mapped(value.get("ranker"), f"{at}.ranker")
-    moved = {name: ids for name, ids in buckets.items() if name != REST_OF_LIST}
-    numbered = all(RANK.search(name) for name in moved)
-    if len(moved) > 1 and not numbered:
-        return [result]
-    places: list[int | None] = [None] * len(columns.responses)
-    for name, ids in moved.items():
-        for place, item in enumerate(listed(ids, f"{at}.ranker"), start=1):
-            if str(item) not in columns.responses:
-                known = ", ".join(columns.responses)
-                raise Misfit(f"{at}.ranker", f"expected ids out of {known}; got {item!r:.40}")
-            match = RANK.search(name)
-            rank = int(match[1]) if match and numbered else place
-            places[columns.responses.index(str(item))] = rank
-    found["ranking"] = places
-    return []
-
-
-def _rating(
-    result: Raw, value: Raw, at: str, columns: Columns, found: dict[str, Any], ratings: Any
-) -> list[Any]:
-    key = "number" if result.get("type") == "number" else "rating"
-    mark = number(get(value, key, "a number", f"{at}."), f"{at}.{key}", -1e9, 1e9)
-    shown, name = str(result.get("to_name")), str(result.get("from_name") or "rating")
-    if name == "strength":
-        found["strength"] = mark
-        return []
-    aspect, place = name, None
-    if shown in columns.responses:
-        place = columns.responses.index(shown)
-        aspect = NUMBERED.sub("", name) or name
-    for n, column in enumerate(columns.responses):
-        if name.endswith(column):
-            aspect, place = name[: -len(column)].strip("-_ .") or "rating", n
-    if place is None:
-        return [result]
-    ratings.setdefault(aspect, [None] * len(columns.responses))[place] = mark
-    return []
-
-
-def _choices(
-    result: Raw, value: Raw, at: str, columns: Columns, found: dict[str, Any], ratings: Any
-) -> list[Any]:
-    said = listed(value.get("choices"), f"{at}.choices")
-    if said == ["preference"]:  # our own exports: another result says which
-        return []
-    try:
-        found |= choice_of(said[0], columns, [], at) if len(said) == 1 else {}
-    except Misfit:
-        return [result]
-    return [] if len(said) == 1 else [result]
-
-
-def _textarea(
-    result: Raw, value: Raw, at: str, columns: Columns, found: dict[str, Any], ratings: Any
-) -> list[Any]:
-    said: Sequence[Any] = (
-        value["text"] if isinstance(value.get("text"), list) else [value.get("text")]
-    )
-    if not all(isinstance(one, str) for one in said):
-        return [result]
-    about = str(result.get("to_name"))
-    if str(result.get("from_name")).startswith("edit") and about in columns.responses:
-        found["edit"] = {"response": columns.responses.index(about), "text": "\n".join(said)}
-        return []
-    if "rationale" in found:
-        return [result]
-    found["rationale"] = "\n".join(said)
-    return []
-
-
-READ = {
-    "pairwise": _pairwise,
-    "ranker": _ranker,
-    "rating": _rating,
-    "number": _rating,
-    "choices": _choices,
-    "textarea": _textarea,
+READ: dict[str, Callable[[_Answer, Raw, Raw, str], bool]] = {
+    "pairwise": _Answer.pairwise,
+    "ranker": _Answer.ranker,
+    "rating": _Answer.rating,
+    "number": _Answer.rating,
+    "choices": _Answer.choices,
+    "textarea": _Answer.textarea,
 }
 IMPORTER = Importer(
     name="label_studio",
@@ -240,9 +245,8 @@ IMPORTER = Importer(
     about="Tasks with data and annotations, as exported in the JSON format. Prompt and responses "
     "are fields of data, guessed or named (prompt=question), or a list of items with ids. "
     "pairwise: left is the first of the two objects. ranker: the order of one bucket, best first, "
-    "or buckets with a rank at the end of their names; _ is unranked. rating, number: the response "
-    "in whose name it ends or that it is about; strength is the strength. choices: a response, tie "
-    "or neither. textarea: the reason, or the rewrite of a response where its name begins with "
+    "or buckets rank1, rank2, …; _ is unranked. rating, number: the response in whose name it ends "
+    "or that it is about; strength is the strength. choices: a response, tie or neither. textarea: the reason, or the rewrite of a response where its name begins with "
     "edit. Other results stand in the annotation's meta. People are numbered, cancelled answers "
     "left out, predictions are a model's.",
     recognises=_recognises,

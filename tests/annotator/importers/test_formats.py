@@ -412,6 +412,35 @@ def test_label_studio_sides_follow_the_names_that_were_shown() -> None:
     assert winner(native) == TWO["answer2"]
 
 
+@pytest.mark.parametrize(
+    ("buckets", "ranks"),
+    [
+        ({"_": ["i2"], "best of 3": ["i1"]}, [1, None]),
+        ({"rank1": ["i2", "i1"]}, [1, 1]),
+        ({"rank1": ["i2"], "rank2": ["i1"]}, [2, 1]),
+        ({"relevant": ["i2"], "biased": ["i1"]}, None),
+    ],
+)
+def test_label_studio_buckets_are_orders_only_where_that_is_clear(
+    buckets: dict[str, list[str]], ranks: list[int | None] | None
+) -> None:
+    data = SAMPLES["label_studio"][1]["data"]
+    row = task(1, data, [result("ranker", {"ranker": buckets}, "items")])
+    (native,) = natives("label_studio", [row])
+    assert native["annotations"][0].get("ranking") == ranks
+
+
+def test_label_studio_names_of_people_are_not_kept() -> None:
+    said = result("pairwise", {"selected": "left"}, ["answer1", "answer2"])
+    row = task(1, TWO, [said], updated_by=[{"email": "ann@example.org"}])
+    row["annotations"][0] |= {
+        "completed_by": {"id": 3, "email": "ann@example.org"},
+        "created_username": "Ann ann@example.org, 3",
+    }
+    (native,) = natives("label_studio", [row])
+    assert "ann@example.org" not in json.dumps(native)
+
+
 def test_label_studio_predictions_are_a_models_and_cancelled_answers_are_none() -> None:
     said = result("pairwise", {"selected": "right"}, ["answer1", "answer2"])
     row = task(1, TWO, [said], predictions=[{"model_version": "m7", "result": [said]}])
