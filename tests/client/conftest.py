@@ -12,6 +12,7 @@ from django.db import connection
 from rest_framework.authtoken.models import Token
 
 from annotator.models import Campaign as Stored
+from annotator.services.rounds import request_round_if_due
 from tests.annotator.conftest import ada, ben, campaign, ruth, sam
 from tests.worker.loops import work
 from tiebreak.client import Campaign, Client
@@ -25,18 +26,24 @@ def token(user: User) -> str:
 
 
 @pytest.fixture
-def script(live_server: Any) -> Callable[..., Client]:
+def script(live_server: Any) -> Iterator[Callable[..., Client]]:
     """A client of the running site in somebody's name."""
 
-    def begin(user: User, url: str = "", **options: Any) -> Client:
-        return Client(url or live_server.url, token(user), **{"patience": 10.0, **options})
+    begun: list[Client] = []
 
-    return begin
+    def begin(user: User, url: str = "", **options: Any) -> Client:
+        made = Client(url or live_server.url, token(user), **{"patience": 10.0, **options})
+        begun.append(made)
+        return made
+
+    yield begin
+    for made in begun:
+        made.close()
 
 
 @pytest.fixture
 def working(transactional_db: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """A worker beside the test, which does what waits; scripts look often."""
+    """A worker beside the test, which does what waits or is due; scripts look often."""
     for module in ("record", "work"):
         monkeypatch.setattr(f"tiebreak.client.{module}.POLL", 0.1)
     stop = threading.Event()
@@ -44,6 +51,8 @@ def working(transactional_db: None, monkeypatch: pytest.MonkeyPatch) -> Iterator
     def loop() -> None:
         try:
             while not stop.wait(0.1):
+                for one in Stored.objects.filter(state="running"):
+                    request_round_if_due(campaign=one)
                 work()
         finally:
             connection.close()

@@ -81,6 +81,10 @@ class Connection:
         if token:
             self._headers["Authorization"] = f"Token {token}"
 
+    def close(self) -> None:
+        """Close the connections that are kept for the next request."""
+        self._pool.clear()
+
     def call(
         self,
         operation: str,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from typing import Unpack
+from typing import Self, Unpack
 
 import urllib3
 
@@ -53,6 +53,21 @@ class Client:
 
     def __repr__(self) -> str:
         return f"Client({self._site.url!r})"
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Hang up; what is asked for after that connects anew."""
+        self._site.close()
+
+    @property
+    def url(self) -> str:
+        """Address of the site."""
+        return self._site.url
 
     def campaigns(self) -> Iterator[Campaign]:
         """Campaigns that you may read."""
