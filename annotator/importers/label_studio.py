@@ -149,7 +149,7 @@ class _Answer:
             self.left.append(result)
 
     def pairwise(self, result: Raw, value: Raw, at: str) -> bool:
-        """Left and right are the two objects of `to_name`, which may be called as the fields are."""
+        """Left and right are the two objects of `to_name`, perhaps called as the fields are."""
         side = value.get("selected")
         if side not in ("left", "right"):
             raise Misfit(f"{at}.selected", f"expected left or right, got {side!r:.40}")
@@ -162,7 +162,7 @@ class _Answer:
         return True
 
     def ranker(self, result: Raw, value: Raw, at: str) -> bool:
-        """One bucket is an order, best first; several are sets of which nobody knows which is best."""
+        """One bucket is an order, best first; of several nobody knows which is best."""
         buckets = mapped(value.get("ranker"), f"{at}.ranker")
         moved = {name: ids for name, ids in buckets.items() if name != REST_OF_LIST}
         numbered = all(RANK.fullmatch(name) for name in moved)
@@ -246,9 +246,10 @@ IMPORTER = Importer(
     "are fields of data, guessed or named (prompt=question), or a list of items with ids. "
     "pairwise: left is the first of the two objects. ranker: the order of one bucket, best first, "
     "or buckets rank1, rank2, …; _ is unranked. rating, number: the response in whose name it ends "
-    "or that it is about; strength is the strength. choices: a response, tie or neither. textarea: the reason, or the rewrite of a response where its name begins with "
-    "edit. Other results stand in the annotation's meta. People are numbered, cancelled answers "
-    "left out, predictions are a model's.",
+    "or that it is about; strength is the strength. choices: a response, tie or neither. textarea: "
+    "the reason, or the rewrite of a response where its name begins with edit. Other results stand "
+    "in the annotation's meta. People are numbered, cancelled answers left out, predictions are a "
+    "model's.",
     recognises=_recognises,
     convert=one_by_one(_convert),
 )
