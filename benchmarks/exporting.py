@@ -137,6 +137,7 @@ def _fill(questions: int, overlap: int) -> None:
     words = f"repeat('plain words ', {WORDS // 2})"
     began = time.perf_counter()
     with connection.cursor() as cursor:
+        cursor.execute("SET session_replication_role = replica")  # made rows refer to made rows
         for statement in FILL.split(";\n"):
             if statement.strip():
                 filled = statement.format(

@@ -21,7 +21,7 @@ FAR = 20.0  # no question weighs more, however improbable it was
 SELECTION = frozenset(
     {
         *("include_holdout", "include_gold", "include_repeats", "include_late"),
-        *("test_share", "duplicates", "annotators", "license"),
+        *("test_share", "duplicates", "leave_out", "annotators", "license"),
     }
 )
 VOTING = frozenset(

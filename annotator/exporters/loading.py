@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
 from typing import Any, NamedTuple
 
@@ -57,22 +57,23 @@ JUDGES = "a.outcome IN ('preference', 'tie', 'neither', 'other')"
 
 TEXTS = """
 SELECT id, prompt_id, text, model, parent_id, extra::text, digest FROM annotator_response
-WHERE id = ANY(%s) OR parent_id = ANY(%s) ORDER BY id
+WHERE id = ANY(%s::bigint[]) OR parent_id = ANY(%s::bigint[]) ORDER BY id
 """
 BARE = TEXTS.replace("text, model,", "'', '',")
 PROMPTS = """
-SELECT id, digest, content::text, context, is_holdout FROM annotator_prompt WHERE id = ANY(%s)
+SELECT id, digest, content::text, context, is_holdout FROM annotator_prompt
+WHERE id = ANY(%s::bigint[])
 """
 ITEMS = """
 SELECT i.id, i.external_id, i.task, i.source, i."group", i.extra::text,
        ARRAY(SELECT response_id FROM annotator_itemresponse p WHERE p.item_id = i.id
              ORDER BY position),
        ARRAY(SELECT position FROM annotator_itemresponse p WHERE p.item_id = i.id ORDER BY position)
-FROM annotator_item i WHERE i.id = ANY(%s)
+FROM annotator_item i WHERE i.id = ANY(%s::bigint[])
 """
 GROUPS = """
 SELECT prompt_id, min("group") FROM annotator_item
-WHERE campaign_id = %s AND "group" <> '' AND prompt_id = ANY(%s) GROUP BY prompt_id
+WHERE campaign_id = %s AND "group" <> '' AND prompt_id = ANY(%s::bigint[]) GROUP BY prompt_id
 """
 
 
@@ -184,6 +185,11 @@ def _tree(text: str) -> dict[str, Any]:
     return found
 
 
+def _array(pks: Iterable[int]) -> str:
+    """Ids as PostgreSQL writes an array: adapting a list one by one takes longer than the query."""
+    return f"{{{','.join(map(str, sorted(pks)))}}}"
+
+
 class _Batch:
     """What belongs to some queries."""
 
@@ -201,7 +207,7 @@ class _Batch:
 
     def _load(self, cursor: Any) -> None:
         wanted = {pk for found in self.found for pk in found.members}
-        listed = sorted(wanted)
+        listed = _array(wanted)
         cursor.execute(BARE if self.loader.bare else TEXTS, [listed, listed])
         characters = 0
         for pk, prompt, text, model, parent, extra, digest in cursor.fetchall():
@@ -215,16 +221,16 @@ class _Batch:
             self.loader.adapt(characters, len(self.found))
         prompts = {found.asked.prompt_id for found in self.found}
         prompts |= {text.prompt_id for text in self.texts.values()}
-        cursor.execute(PROMPTS, [sorted(prompts)])
+        cursor.execute(PROMPTS, [_array(prompts)])
         for pk, digest, content, context, is_holdout in cursor.fetchall():
             self.prompts[pk] = Prompt(pk, digest, json.loads(content), context, is_holdout)
         items = {found.asked.item_id for found in self.found if found.asked.item_id}
-        cursor.execute(ITEMS, [sorted(items)])
+        cursor.execute(ITEMS, [_array(items)])
         for pk, name, task, source, group, extra, responses, positions in cursor.fetchall():
             self.items[pk] = Item(pk, name, task, source, group, _tree(extra))
             self.places[pk] = dict(zip(responses, positions, strict=True))
         if self.loader.tree is not None:
-            cursor.execute(GROUPS, [self.loader.campaign.pk, sorted(prompts)])
+            cursor.execute(GROUPS, [self.loader.campaign.pk, _array(prompts)])
             self.groups = {pk: self.loader.tree(name) for pk, name in cursor.fetchall()}
 
     def questions(self) -> Iterator[Question]:
