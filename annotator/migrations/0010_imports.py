@@ -23,7 +23,7 @@ class Migration(migrations.Migration):
                 ('size', models.PositiveBigIntegerField(default=0, verbose_name='bytes')),
                 ('sha256', models.CharField(blank=True, help_text='Of the file as it came.', max_length=64)),
                 ('options', models.JSONField(default=dict, help_text='How it is read, and what is stored of it.')),
-                ('state', models.CharField(choices=[('checking', 'is being looked at'), ('checked', 'waits to be confirmed'), ('storing', 'is being stored'), ('done', 'stored'), ('refused', 'refused: nothing was stored'), ('failed', 'failed: nothing was stored'), ('cancelled', 'cancelled: nothing was stored')], default='checking', max_length=10)),
+                ('state', models.CharField(choices=[('checking', 'is being looked at'), ('checked', 'waits to be confirmed'), ('storing', 'is being stored'), ('done', 'is stored'), ('refused', 'was refused: nothing was stored'), ('failed', 'failed: nothing was stored'), ('cancelled', 'was cancelled: nothing was stored')], default='checking', max_length=10)),
                 ('format', models.CharField(blank=True, help_text='As it was recognised.', max_length=30)),
                 ('container', models.CharField(blank=True, max_length=30)),
                 ('counts', models.JSONField(default=dict, help_text='Rows read, items, annotations, rejected, …')),

@@ -17,10 +17,10 @@ class Import(models.Model):
         CHECKING = "checking", "is being looked at"
         CHECKED = "checked", "waits to be confirmed"
         STORING = "storing", "is being stored"
-        DONE = "done", "stored"
-        REFUSED = "refused", "refused: nothing was stored"
+        DONE = "done", "is stored"
+        REFUSED = "refused", "was refused: nothing was stored"
         FAILED = "failed", "failed: nothing was stored"
-        CANCELLED = "cancelled", "cancelled: nothing was stored"
+        CANCELLED = "cancelled", "was cancelled: nothing was stored"
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     campaign = models.ForeignKey(Campaign, on_delete=models.CASCADE, related_name="imports")
