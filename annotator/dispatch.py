@@ -23,6 +23,7 @@ CONSIDER = "worker.consider_round"
 DELIVER = "worker.deliver"
 QUEUES = {
     "card": "learning",
+    "curation": "learning",
     "embed": "learning",
     "import": "default",
     "round": "learning",
@@ -93,3 +94,15 @@ def card_wanted(campaign: Campaign) -> Job | None:
 def card_key(campaign: Campaign) -> str:
     """Names the job, so that its state can be shown."""
     return f"card:{campaign.pk}"
+
+
+def curation_wanted(campaign: Campaign, arguments: dict[str, Any]) -> Job | None:
+    """Check what an export would hold; None when that is under way already."""
+    return enqueue(
+        kind="curation", key=curation_key(campaign), arguments=arguments, campaign=campaign
+    )
+
+
+def curation_key(campaign: Campaign) -> str:
+    """Names the job, so that its state can be shown."""
+    return f"curation:{campaign.pk}"

@@ -4,7 +4,16 @@ from django.contrib.auth import views as auth_views
 from django.urls import path
 from django.views.i18n import set_language
 
-from annotator.views import annotate, campaigns, exports, mine, onboarding, pictures, session
+from annotator.views import (
+    annotate,
+    campaigns,
+    curation,
+    exports,
+    mine,
+    onboarding,
+    pictures,
+    session,
+)
 
 urlpatterns = [
     path("", campaigns.home, name="home"),
@@ -20,6 +29,7 @@ urlpatterns = [
     path("c/<slug:slug>/undo/", annotate.undo, name="undo"),
     path("c/<slug:slug>/mine/", mine.answers, name="mine"),
     path("c/<slug:slug>/progress/", campaigns.progress, name="progress"),
+    path("c/<slug:slug>/curation/", curation.curation, name="curation"),
     path("c/<slug:slug>/exports/", exports.export, name="export"),
     path("c/<slug:slug>/exports/<uuid:pk>/cancel/", exports.cancel, name="export-cancel"),
     path("c/<slug:slug>/exports/<uuid:old>/<uuid:new>/", exports.compared, name="exports-compared"),

@@ -31,6 +31,12 @@ def _card(job: RunningJob) -> None:
     cards.run(job)
 
 
+def _curation(job: RunningJob) -> None:
+    from worker import curation
+
+    curation.run(job)
+
+
 def _import(job: RunningJob) -> None:
     from worker import imports
 
@@ -51,6 +57,7 @@ def _snapshot(job: RunningJob) -> None:
 
 HANDLERS: dict[str, Callable[[RunningJob], None]] = {
     "card": _card,
+    "curation": _curation,
     "embed": _embed,
     "import": _import,
     "round": _round,

@@ -102,6 +102,11 @@ class ExportOptions:
     duplicates: str = _option(
         "keep", "Rows that say the same twice: keep, or first.", choices=("keep", "first")
     )
+    leave_out: str = _option(
+        "",
+        "Rows that the newest check before the export found: names of checks with commas, such as "
+        "duplicates, label_errors.",
+    )
     annotators: str = _option(
         "pseudonyms",
         "Names of people: pseudonyms, or numbers (imported names go, too).",

@@ -2,6 +2,7 @@
 
 from .annotation import Annotation
 from .campaign import Annotator, Campaign, Guidelines, Membership, Preferences
+from .curation import CurationReport
 from .dataset import Snapshot
 from .intake import Import
 from .job import Job
@@ -19,6 +20,7 @@ __all__ = [
     "AnsweredRequest",
     "Assignment",
     "Campaign",
+    "CurationReport",
     "Delivery",
     "EncoderCard",
     "GoldAnswer",

@@ -23,7 +23,8 @@ from annotator.exporters.consensus import counted, marks, pairs, votes
 from annotator.exporters.loading import Loader
 from annotator.exporters.options import AUTO
 from annotator.exporters.reliability import Answers
-from annotator.models import Annotation, Campaign, Item, QueryResponse
+from annotator.models import Annotation, Campaign, CurationReport, Item, QueryResponse
+from annotator.services.curation import checked_names, excluded_ids, newest_report
 from annotator.services.imports import draw_lot
 from annotator.services.pictures import Known
 
@@ -54,11 +55,15 @@ class Export:
 
     Attributes:
         context: What the format has to know; it also counts what gave no row.
+        report: What the checks found of which rows are left out, if any.
+        excluded: The questions that this takes.
     """
 
     campaign: Campaign
     format: Format
     context: Context
+    report: CurationReport | None = None
+    excluded: frozenset[str] = frozenset()
 
     @property
     def options(self) -> ExportOptions:
@@ -78,6 +83,9 @@ class Export:
         tree = _group_tree(self.campaign) if self.options.test_share else None
         make, context, pictures = self.format.make, self.context, Known(self.campaign)
         for question in Loader(self.campaign, self.options, tree=tree):
+            if question.id in self.excluded:
+                context.left_out["questions that a check found"] += 1
+                continue
             if tree is not None and not self._put(question):
                 continue
             seen(question)
@@ -124,7 +132,10 @@ def prepare(*, campaign: Campaign, format_name: str, options: ExportOptions) -> 
         context.most = _most(campaign)
     if options.consensus == "reliability":
         context.skill = _skill(campaign, context, by_itself=kind.name == "trl-unpaired")
-    return Export(campaign, kind, context)
+    if not (names := left_out_names(options)):
+        return Export(campaign, kind, context)
+    report = newest_report(campaign)
+    return Export(campaign, kind, context, report, frozenset(excluded_ids(report, names)))
 
 
 def estimate(*, campaign: Campaign, options: ExportOptions) -> int:
@@ -136,7 +147,7 @@ def checked_format(name: str, options: ExportOptions) -> Format:
     """The format, if it is known and heeds everything that was chosen.
 
     Raises:
-        InvalidInput: it is not, or does not.
+        InvalidInput: it is not, or does not, or a check is not known.
     """
     if name not in FORMATS:
         raise InvalidInput(f"format {name!r} is not known; expected one of {', '.join(FORMATS)}")
@@ -144,7 +155,17 @@ def checked_format(name: str, options: ExportOptions) -> Format:
     vain = sorted(set(options.changed()) - SELECTION - kind.heeds)
     if vain:
         raise InvalidInput(f"{name} does not heed {', '.join(vain)}: leave that at its default")
+    left_out_names(options)
     return kind
+
+
+def left_out_names(options: ExportOptions) -> list[str]:
+    """The checks whose rows stay out.
+
+    Raises:
+        InvalidInput: there is no check of that name.
+    """
+    return checked_names(name.strip() for name in options.leave_out.split(",") if name.strip())
 
 
 def _has_chats(campaign: Campaign) -> bool:

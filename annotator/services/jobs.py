@@ -6,6 +6,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from annotator.models import Job
+from annotator.services import curation
 from annotator.services.intake import fail_import
 from annotator.services.rounds import fail_round
 from annotator.services.snapshots import fail_snapshot
@@ -32,6 +33,8 @@ def give_up(
     """Tell the row that people look at that its job will not be finished."""
     if kind == "round":
         fail_round(round_id=int(arguments["round"]), error=error)
+    elif kind == "curation":
+        curation.let_go(arguments)
     elif kind == "import":
         fail_import(import_id=str(arguments["import"]), error=error, cancelled=cancelled)
     elif kind == "snapshot":

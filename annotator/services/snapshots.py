@@ -29,6 +29,7 @@ from annotator.exporters import Question
 from annotator.exporters.card import card
 from annotator.models import Campaign, Job, Snapshot
 from annotator.services import containers, exports, webhooks
+from annotator.services.curation import excluded_ids, newest_report
 
 State = Snapshot.State
 DATA, PROVENANCE, MANIFEST = "data.jsonl", "provenance.jsonl", "manifest.json"
@@ -186,6 +187,7 @@ def _manifest(export: exports.Export, container: str, seen: _Seen) -> dict[str, 
             "holdout_rows": seen.holdout_rows,
         },
         "left_out": dict(export.context.left_out.most_common()),
+        "curation_report": str(export.report.pk) if export.report else None,
         "mean_agreement": round(seen.agreement / seen.agreed, 6) if seen.agreed else None,
         "warnings": _warnings(seen),
         "newest_answer": seen.newest or None,
@@ -297,9 +299,12 @@ def request_snapshot(
     """Ask a worker to build an export.
 
     Raises:
-        InvalidInput: the format is not known, cannot heed an option, or does not fit the container.
+        InvalidInput: the format is not known, cannot heed an option, or does not fit the container;
+            or rows are to be left out that nobody has looked for.
     """
     kind = exports.checked_format(format_name, options)
+    if names := exports.left_out_names(options):
+        excluded_ids(newest_report(campaign), names)
     snapshot = Snapshot.objects.create(
         campaign=campaign,
         format=format_name,

@@ -25,7 +25,7 @@ class Example:
         row: Its number.
         score: How much it is concerned; what the number means is said by each check.
         note: What is to be seen there, in words.
-        other: Another row that it belongs to, -1 for none.
+        other: A prompt that it nearly repeats, by its number; -1 for none.
     """
 
     row: int

@@ -14,6 +14,7 @@ import gzip
 import json
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any, Final
 
@@ -32,11 +33,11 @@ NAME: Final = "contamination"
 _AT_A_TIME: Final = 1000  # rows
 
 
-def contamination(rows: Sequence[str], documents: Iterable[str]) -> Finding:
+def contamination(rows: Iterable[str], documents: Iterable[str]) -> Finding:
     """Find rows that share a passage with the documents.
 
     Args:
-        rows: Everything that a row holds as one text, ``n`` of them.
+        rows: Everything that a row holds as one text; they are gone through once.
         documents: What they should not hold.
 
     Returns:
@@ -48,16 +49,17 @@ def contamination(rows: Sequence[str], documents: Iterable[str]) -> Finding:
     found: list[int] = []
     scores: list[float] = []
     notes: list[str] = []
-    for start in range(0, len(rows), _AT_A_TIME):
-        part = rows[start : start + _AT_A_TIME]
+    start, left = 0, iter(rows)
+    while part := list(islice(left, _AT_A_TIME)):
         for row, share, passage in _matches(part, known, vocabulary):
             found.append(start + row)
             scores.append(share)
             notes.append(passage)
+        start += len(part)
     return Finding(
         name=NAME,
         rows=len(found),
-        of=len(rows),
+        of=start,
         sentence=_sentence(len(found), texts),
         examples=worst(found, scores, notes),
         drop=np.array(found, np.int64),

@@ -132,7 +132,7 @@ def duplicates(
     held_out: ArrayLike,
     groups: ArrayLike,
     rows: ArrayLike,
-    texts: Sequence[tuple[str, str]],
+    texts: Sequence[tuple[str, ...]],
 ) -> Finding:
     """Find nearly equal prompts that a split may tear apart, and rows that repeat another.
 
@@ -143,7 +143,7 @@ def duplicates(
         held_out: Which are reserved for testing, shape ``(P,)``.
         groups: What a split keeps together, shape ``(P,)``.
         rows: The prompt of each row, shape ``(n,)``; rows are of the training side.
-        texts: The two responses of each row, in any order, ``n`` of them.
+        texts: The responses of each row, in any order, or their digests, ``n`` of them.
 
     Returns:
         A row is concerned if its prompt nearly equals one of another group, or if it repeats an
@@ -212,7 +212,7 @@ def _sides(
 
 
 def _repeated(
-    prompts: Sequence[str], owner: Ints, texts: Sequence[tuple[str, str]]
+    prompts: Sequence[str], owner: Ints, texts: Sequence[tuple[str, ...]]
 ) -> dict[int, int]:
     """Rows with the same words as an earlier row, and which one."""
     shapes: dict[int, str] = {}
@@ -246,12 +246,10 @@ def _examples(
             a, b = b, a
         if held[a] or row_of[a] < 0 or len(made) >= MOST_EXAMPLES - 10:
             continue
-        what = "a held-out prompt" if held[b] else "the prompt of another row"
-        made.append(
-            Example(int(row_of[a]), round(float(overlap[at]), 4), f"nearly {what}", int(row_of[b]))
-        )
+        what = "a held-out prompt" if held[b] else "a prompt of another group"
+        made.append(Example(int(row_of[a]), round(float(overlap[at]), 4), f"nearly {what}", b))
     for row, other in list(repeated.items())[: MOST_EXAMPLES - len(made)]:
-        made.append(Example(row, 1.0, "says the same as another row", other))
+        made.append(Example(row, 1.0, "says the same as another row", int(owner[other])))
     return tuple(made)
 
 

@@ -11,6 +11,7 @@ from django.contrib.auth.models import User
 
 from annotator.models import Campaign, Round
 from annotator.services.campaigns import add_member, publish_guidelines
+from annotator.services.curation import record_report
 from annotator.services.rounds import fail_round
 from tests.annotator.acts import answer, lease
 from tests.campaigns import ask, item, known, make_campaign
@@ -261,6 +262,33 @@ def test_the_figures(ada: User, ruth: User, visit: Any) -> None:
     )
     page = visit(f"/c/{made.slug}/progress/", ruth)
     check(page, "progress")
+    walk(page)
+
+
+def test_the_checks_before_an_export(ruth: User, visit: Any) -> None:
+    made = make_campaign(prompts=2)
+    add_member(campaign=made, user=ruth, role="owner")
+    first, second = made.prompts.order_by("pk")
+    chosen, rejected = first.responses.order_by("pk")
+    first.responses.filter(pk=chosen.pk).update(text="long" * 300, model="m" * 120)
+    example = {"question": "toy:0", "prompt": first.pk, "other": second.pk, "score": 0.8}
+    example |= {"chosen": chosen.pk, "rejected": rejected.pk, "votes": [2, 1, 0], "note": "nearly"}
+    won = {"value": 0.8, "low": 0.7, "high": 0.9}
+    rates = [{"model": "m" * 120, "rows": 9, "won": won}]
+    found = {"rows": 1, "of": 2, "leaves_out": 1, "sentence": "One row looks wrong."}
+    found |= {"figures": {"win_rates": rates}, "examples": [example, example]}
+    record_report(
+        campaign=made,
+        questions=2,
+        annotations_seen=0,
+        against="a" * 150,
+        findings=[{"name": name, **found} for name in ("duplicates", "source")],
+        left_out={},
+    )
+    page = visit(f"/c/{made.slug}/curation/", ruth)
+    for fold in page.locator("#report summary").all():
+        fold.click()
+    check(page, "before an export")
     walk(page)
 
 
