@@ -20,6 +20,7 @@ T = TypeVar("T")
 
 ROLES = ("system", "user", "assistant", "tool")
 MOST_RESPONSES = 10
+MOST_HELD = 32_000_000  # characters of rows that wait for others of their group
 
 
 class Misfit(Exception):
@@ -156,12 +157,13 @@ def in_groups(
     Args:
         key: What they have in common; hashable. A `Misfit` refuses the row.
         convert: A group to native rows. A `Misfit` refuses the group.
-        apart: How many other groups may lie between two rows of one; memory grows with it.
+        apart: How many other groups may lie between two rows of one; fewer where they are long.
         most: Rows of a group; the next one begins another.
     """
 
     def units(rows: Iterator[Source], how: Reading) -> Iterator[Unit]:
         waiting: OrderedDict[Any, list[Source]] = OrderedDict()
+        held = 0
         for source in rows:
             try:
                 name = key(source.value)
@@ -169,10 +171,14 @@ def in_groups(
                 yield Unit([source], misfit=(source, misfit))
                 continue
             waiting.setdefault(name, []).append(source)
-            if len(waiting[name]) == most:
-                yield _unit(waiting.pop(name), convert, how)
-            if len(waiting) > apart + 1:
-                yield _unit(waiting.popitem(last=False)[1], convert, how)
+            held += len(source.written)
+            while (
+                len(waiting) > apart + 1 or held > MOST_HELD or len(waiting.get(name, ())) == most
+            ):
+                full = len(waiting.get(name, ())) == most
+                group = waiting.pop(name) if full else waiting.popitem(last=False)[1]
+                held -= sum(len(one.written) for one in group)
+                yield _unit(group, convert, how)
         while waiting:
             yield _unit(waiting.popitem(last=False)[1], convert, how)
 

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from annotator.importers import IMPORTERS, detect
+from annotator.importers import IMPORTERS, base, detect
 from annotator.importers.base import Native, Reading, Source, Unit
 from annotator.services.native import parse_row
 from config.env import BASE_DIR
@@ -219,6 +219,22 @@ def test_completions_of_a_prompt_come_together_however_they_are_mixed() -> None:
     assert [texts(native) for native in made] == [[f"good {n}", f"bad {n}"] for n in range(50)]
     assert made[0]["annotations"][0]["ratings"] == {"acceptable": [1, 0]}
     assert made[0]["annotations"][0]["choice"] is None
+
+
+def test_long_rows_wait_for_fewer_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(base, "MOST_HELD", 500)
+    rows = [{"prompt": f"p{n}", "completion": "x" * 100, "label": True} for n in range(20)]
+    waiting = IMPORTERS["trl_unpaired"].convert(
+        (Source(n, row) for n, row in enumerate(rows, start=1)), Reading()
+    )
+    first = next(waiting)
+    assert first.sources[0].line == 1
+    assert sum(1 for _ in waiting) == 19
+
+
+def test_groups_end_at_ten_and_go_on_in_another() -> None:
+    rows = [{"prompt": "p", "completion": f"c{n}", "label": True} for n in range(23)]
+    assert [len(texts(native)) for native in natives("trl_unpaired", rows)] == [10, 10, 3]
 
 
 def test_a_second_label_of_a_completion_is_a_second_answer() -> None:
