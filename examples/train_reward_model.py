@@ -191,7 +191,7 @@ def train_reward_model(
         max_length=model.config.max_position_embeddings,
         seed=options.seed,
         bf16=False,
-        gradient_checkpointing=False,
+        activation_checkpointing=False,
         report_to=[],
         save_strategy="no",
         dataloader_pin_memory=False,

@@ -22,6 +22,7 @@ from tiebreak.client import (
     Client,
     Conflict,
     ExportFailed,
+    ImportRefused,
     Invalid,
     NotFound,
     Nothing,
@@ -100,6 +101,61 @@ def test_history_is_recorded_where_it_is_asked_for(sky: Campaign) -> None:
     assert next(sky.annotations()).strength == 3
 
 
+def test_a_file_of_any_format_is_taken_in_by_a_worker(
+    sky: Campaign, site: Client, working: None, tmp_path: Path
+) -> None:
+    rows = [{"prompt": f"{n}?", "chosen": f"yes {n}", "rejected": f"no {n}"} for n in range(4)]
+    file = tmp_path / "pairs.json"
+    file.write_text(json.dumps(rows))
+    done = sky.import_file(file, history=True)
+    assert (done.state, done.format, done.counts["items"]) == ("done", "trl_preference", 4)
+    assert len(list(sky.annotations())) == 4
+    assert site.get_import(done.id) == done == next(sky.imports())
+    assert done.rejects() == []
+    with pytest.raises(Conflict):
+        done.cancel()
+
+
+def test_a_file_is_looked_at_before_it_is_stored(
+    sky: Campaign, working: None, tmp_path: Path
+) -> None:
+    file = tmp_path / "rows.jsonl"
+    file.write_text("".join(json.dumps(item(n)) + "\n" for n in range(50, 53)))
+    looked = sky.request_import(file, look_first=True).wait()
+    assert (looked.state, len(looked.shown)) == ("checked", 3)
+    assert looked.confirm(history=False).wait().counts["items"] == 3
+
+
+def test_a_file_that_cannot_be_used_names_its_bad_rows(
+    sky: Campaign, working: None, tmp_path: Path
+) -> None:
+    file = tmp_path / "rows.jsonl"
+    file.write_text("".join(json.dumps(one) + "\n" for one in (item(60), item(61, responses=[]))))
+    with pytest.raises(ImportRefused, match="line 2") as refused:
+        sky.import_file(file)
+    assert refused.value.state == "refused"
+    (made,) = sky.imports()
+    (bad,) = made.rejects()
+    assert "toy:61" in json.dumps(bad)
+    assert made.confirm(keep_good=True).wait().counts["items"] == 1
+
+
+def test_what_waits_for_a_worker_can_be_cancelled(
+    campaign: Any, ada: User, sky: Campaign, tmp_path: Path
+) -> None:
+    say(campaign, ada)
+    asked = sky.request_export("native")
+    asked.cancel()
+    with pytest.raises(ExportFailed, match="cancelled"):
+        asked.wait()
+    file = tmp_path / "rows.jsonl"
+    file.write_text(json.dumps(item(70)) + "\n")
+    taken = sky.request_import(file)
+    taken.cancel()
+    with pytest.raises(ImportRefused):
+        taken.wait()
+
+
 def test_wrong_settings_are_named_by_field(site: Client) -> None:
     with pytest.raises(Invalid) as refused:
         site.create_campaign("mine", "Mine", acquisition="best")
@@ -175,6 +231,19 @@ def test_an_export_is_built_downloaded_and_checked(
     path.write_text("something else")
     made.download(tmp_path)
     assert len(path.read_text().splitlines()) == 3
+
+
+def test_two_exports_are_compared_and_split(
+    campaign: Any, ada: User, sky: Campaign, working: None
+) -> None:
+    say(campaign, ada, 3)
+    older = sky.request_export("trl-preference").wait()
+    say(campaign, ada, 3)
+    newer = sky.request_export("trl-preference").wait()
+    assert (newer.difference(older).added, newer.difference(older).same) == (3, 3)
+    split = sky.load_rows("trl-preference", test_share=0.5)
+    assert set(split) == {"train", "test"}
+    assert len(split["train"]) + len(split["test"]) == 6
 
 
 def test_an_export_of_nothing_says_so(sky: Campaign, working: None) -> None:

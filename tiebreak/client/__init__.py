@@ -18,6 +18,7 @@ from tiebreak.client.errors import (
     Corrupt,
     ExportFailed,
     Forbidden,
+    ImportRefused,
     Invalid,
     NotFound,
     ServerError,
@@ -29,12 +30,14 @@ from tiebreak.client.errors import (
     Unreachable,
 )
 from tiebreak.client.exports import Export
+from tiebreak.client.imports import Import
 from tiebreak.client.results import (
     Annotation,
     Annotator,
     AskedResponse,
     CampaignInfo,
     Delivery,
+    Difference,
     EncoderCard,
     FormPart,
     Guidelines,
@@ -69,6 +72,7 @@ __all__ = [
     "Conflict",
     "Corrupt",
     "Delivery",
+    "Difference",
     "EncoderCard",
     "Export",
     "ExportFailed",
@@ -76,6 +80,8 @@ __all__ = [
     "Forbidden",
     "FormPart",
     "Guidelines",
+    "Import",
+    "ImportRefused",
     "ImportReport",
     "Invalid",
     "Item",

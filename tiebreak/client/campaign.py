@@ -5,20 +5,20 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import IO, Any, Unpack, cast
+from typing import Any, Unpack
 
 from tiebreak.client.exports import PROVENANCE, Export, rows
+from tiebreak.client.filling import Filling
 from tiebreak.client.http import Connection
-from tiebreak.client.progress import Wish, progress
+from tiebreak.client.progress import Wish
 from tiebreak.client.record import Record
-from tiebreak.client.results import CampaignInfo, Guidelines, ImportReport, Member, Round, read
-from tiebreak.client.rows import Source, Watched, opened
+from tiebreak.client.results import CampaignInfo, Guidelines, Member, Round, read
 from tiebreak.client.settings import CampaignSettings, ExportOptions
 from tiebreak.client.webhooks import Webhook
 from tiebreak.client.work import Answering
 
 
-class Campaign(Record, Answering):
+class Campaign(Filling, Record, Answering):
     """A campaign of a site, by its slug."""
 
     def __init__(self, site: Connection, slug: str, info: CampaignInfo | None = None) -> None:
@@ -88,38 +88,7 @@ class Campaign(Record, Answering):
             Member, self._site.create("POST /campaigns/{slug}/members/", body, slug=self.slug)
         )
 
-    # --- the pool and the loop ---------------------------------------------------------------
-
-    def import_items(
-        self,
-        source: Source,
-        *,
-        history: bool = False,
-        keep_good: bool = False,
-        strength_max: float | None = None,
-        progress_bar: Wish = None,
-    ) -> ImportReport:
-        """Import rows of the native schema, all or none; ids make it repeatable.
-
-        Args:
-            source: A file of JSON Lines (also `.gz`), or rows.
-            history: Record the annotations in the rows, too.
-            keep_good: Store the good rows even when others are bad.
-            strength_max: Strength that means "much better" in the rows.
-            progress_bar: A function that is told (bytes sent, of how many), or whether to draw.
-
-        Raises:
-            Invalid: rows cannot be used; `problems` names them.
-        """
-        query = {"history": history, "keep_good": keep_good, "strength_max": strength_max}
-        with (
-            opened(source) as (file, size),
-            progress(progress_bar, f"import into {self.slug}", unit="B") as tell,
-        ):
-            watched = cast(IO[bytes], Watched(file, size, tell))
-            where = "POST /campaigns/{slug}/items/"
-            row = self._site.upload(where, watched, size, query, slug=self.slug)
-        return read(ImportReport, row)
+    # --- the loop ----------------------------------------------------------------------------
 
     def request_round(self) -> Round:
         """Ask for a round; the one that is under way where there is one."""

@@ -11,6 +11,7 @@ TiebreakError
 │   └── ServerError     5xx
 ├── Unreachable         nobody answers, or the answer was lost
 ├── TimedOut            something that a worker does takes longer than one wanted to wait
+├── ImportRefused       a file cannot be used; nothing was stored
 ├── ExportFailed        a worker could not build an export
 ├── Corrupt             a download is not what the site said that it is
 └── Stopped             there are no questions for you until you do something else first
@@ -50,11 +51,15 @@ class ApiError(TiebreakError):
     def _said(self) -> str:
         said = [f"{self.status} {self.title}: {self.detail}"]
         said += [f"{field}: {_words(wrong)}" for field, wrong in self.errors.items()]
-        said += [
-            f"line {row.get('line')} ({row.get('id')}): {row.get('field')}: {row.get('message')}"
-            for row in self.problems[:20]
-        ]
+        said += [_problem(row) for row in self.problems[:20]]
         return "\n".join(said)
+
+
+def _problem(row: Any) -> str:
+    if not isinstance(row, dict):
+        return str(row)
+    about = f" ({row['id']})" if row.get("id") else ""
+    return f"line {row.get('line')}{about}: {row.get('field')}: {row.get('message')}"
 
 
 def _words(wrong: Any) -> str:
@@ -95,6 +100,21 @@ class Unreachable(TiebreakError):
 
 class TimedOut(TiebreakError):
     """A worker takes longer than one wanted to wait; what it does goes on."""
+
+
+class ImportRefused(TiebreakError):
+    """A file was not taken in; nothing was stored.
+
+    Attributes:
+        state: `refused`, `failed` or `cancelled`.
+        problems: What is wrong with the first bad rows.
+    """
+
+    def __init__(self, state: str, error: str, problems: list[Any]) -> None:
+        self.state, self.problems = state, problems
+        said = [error or f"the import was {state}; nothing was stored"]
+        said += [_problem(one) for one in problems[:20]]
+        super().__init__("\n".join(said))
 
 
 class ExportFailed(TiebreakError):

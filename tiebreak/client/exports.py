@@ -16,7 +16,7 @@ from urllib3.exceptions import HTTPError
 from tiebreak.client.errors import Corrupt, ExportFailed, TimedOut, Unreachable
 from tiebreak.client.http import Connection, Waits
 from tiebreak.client.progress import Tell, Wish, progress
-from tiebreak.client.results import named, read
+from tiebreak.client.results import Difference, named, read
 
 BLOCK = 256 * 1024
 ENDED = ("ready", "failed", "cancelled")
@@ -70,6 +70,20 @@ class Export:
         if now.state != "ready":
             raise ExportFailed(now.error or f"the export was {now.state}")
         return now
+
+    def cancel(self) -> None:
+        """Stop one that is being built.
+
+        Raises:
+            Conflict: it has ended.
+        """
+        self._site.call("DELETE /exports/{id}/", id=self.id, repeatable=False)
+
+    def difference(self, older: Export) -> Difference:
+        """Rows that came, went or changed since an older export."""
+        query = {"with": older.id}
+        row = self._site.call("GET /exports/{id}/difference/", id=self.id, query=query)
+        return read(Difference, row)
 
     def download(self, to: str | Path = ".", part: str = "", *, progress_bar: Wish = None) -> Path:
         """Download one file of a finished export into a folder; what is there is checked, not sent.

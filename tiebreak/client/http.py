@@ -36,7 +36,7 @@ LOST = (ProtocolError, ReadTimeoutError)  # it may have been done
 BUSY = (502, 503, 504)  # somebody in front of the site says that it is not there now
 MOVED = (301, 302, 303, 307, 308)
 FIRST, LONGEST = 0.25, 10.0  # seconds to wait before a repeat
-LINES = "application/x-ndjson"
+LINES, BYTES = "application/x-ndjson", "application/octet-stream"
 
 
 @dataclass
@@ -114,7 +114,7 @@ class Connection:
 
     def create(self, operation: str, body: Any = None, **named: Any) -> Any:
         """Do an operation that makes something, once, however often it has to be sent."""
-        return self.call(operation, body=body, key=uuid.uuid4().hex, **named)
+        return self.call(operation, body=body, key=new_key(), **named)
 
     def answer(
         self,
@@ -137,13 +137,22 @@ class Connection:
         return _decoded(response), response.headers
 
     def upload(
-        self, operation: str, rows: IO[bytes], size: int, query: Mapping[str, Any], **named: Any
+        self,
+        operation: str,
+        file: IO[bytes],
+        size: int,
+        query: Mapping[str, Any],
+        *,
+        kind: str = LINES,
+        key: str | None = None,
+        **named: Any,
     ) -> Any:
-        """Stream JSON Lines of so many bytes."""
+        """Stream so many bytes."""
         method, url = self._address(operation, query, named)
-        headers = {"Content-Type": LINES, "Content-Length": str(size)}
+        headers = {"Content-Type": kind, "Content-Length": str(size)}
+        headers |= {KEY: key} if key else {}
         timeout = max(self.timeout, 600.0)  # the site answers when all of it is stored
-        return _decoded(self._send(method, url, headers, rows, repeatable=True, timeout=timeout))
+        return _decoded(self._send(method, url, headers, file, repeatable=True, timeout=timeout))
 
     def pages(
         self, operation: str, query: Mapping[str, Any] | None = None, **named: Any
@@ -159,7 +168,12 @@ class Connection:
 
     @contextmanager
     def stream(
-        self, operation: str, *, query: Mapping[str, Any], start: int, **named: Any
+        self,
+        operation: str,
+        *,
+        query: Mapping[str, Any] | None = None,
+        start: int = 0,
+        **named: Any,
     ) -> Iterator[tuple[BaseHTTPResponse, int]]:
         """A body from a byte on; yields the response and the byte with which it begins."""
         method, url = self._address(operation, query, named)
@@ -274,6 +288,11 @@ class Connection:
 
     def _unreachable(self, error: Exception) -> Unreachable:
         return Unreachable(f"{self.url} cannot be reached: {error}")
+
+
+def new_key() -> str:
+    """An `Idempotency-Key` that was never used."""
+    return uuid.uuid4().hex
 
 
 class InCampaign:

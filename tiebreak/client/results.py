@@ -283,6 +283,18 @@ class Recorded:
 
 
 @dataclass(frozen=True)
+class Difference:
+    """How an export differs from an older one: rows, and options that are not the same."""
+
+    added: int
+    removed: int
+    changed: int
+    same: int
+    examples: dict[str, Any]
+    options: dict[str, Any]
+
+
+@dataclass(frozen=True)
 class Delivery:
     """One event on its way to one webhook."""
 

@@ -55,6 +55,7 @@ class ExportOptions(TypedDict, total=False):
     weights: Literal["none", "propensity"]
     prompts: Literal["explicit", "implicit"]
     test_share: float
+    leave_out: str
     duplicates: Literal["keep", "first"]
     annotators: Literal["pseudonyms", "numbers"]
     license: str

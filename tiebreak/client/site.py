@@ -11,6 +11,7 @@ import urllib3
 from tiebreak.client.campaign import Campaign
 from tiebreak.client.exports import Export
 from tiebreak.client.http import Connection
+from tiebreak.client.imports import Import
 from tiebreak.client.results import CampaignInfo, read
 from tiebreak.client.settings import CampaignSettings
 from tiebreak.client.webhooks import Webhook
@@ -88,6 +89,10 @@ class Client:
     def get_export(self, id: str) -> Export:  # noqa: A002
         """An export that was asked for before."""
         return read(Export, self._site.call("GET /exports/{id}/", id=id), _site=self._site)
+
+    def get_import(self, id: str) -> Import:  # noqa: A002
+        """An import that was asked for before."""
+        return read(Import, self._site.call("GET /imports/{id}/", id=id), _site=self._site)
 
     def assignment(self, id: str) -> Assignment:  # noqa: A002
         """One of your assignments."""
