@@ -188,7 +188,7 @@ def train_reward_model(
         num_train_epochs=options.epochs,
         learning_rate=options.learning_rate,
         per_device_train_batch_size=8,
-        max_length=model.config.max_position_embeddings,
+        max_length=options.max_length,  # what is longer is left out
         seed=options.seed,
         bf16=False,
         activation_checkpointing=False,
@@ -206,11 +206,10 @@ def train_reward_model(
     trainer.save_model(str(options.out))
 
 
-def right(model: Any, words: Any, pairs: list[Row]) -> str:
-    """How many pairs the model orders as people did."""
+def right(model: Any, words: Any, pairs: list[Row], longest: int) -> str:
+    """How many pairs the model orders as people did; what is longer is cut."""
     import torch
 
-    longest = model.config.max_position_embeddings
     model.eval()
     rewards = []
     for pair in pairs:
@@ -243,7 +242,8 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--batch", type=int, default=32, help="questions a round")
     parser.add_argument("--encoder", default="default", help="of the campaign")
     parser.add_argument("--model", default="", help="folder of a model to train")
-    parser.add_argument("--epochs", type=float, default=3.0)
+    parser.add_argument("--epochs", type=float, default=2.0)
+    parser.add_argument("--max-length", type=int, default=256, help="tokens of a text")
     parser.add_argument("--learning-rate", type=float, default=2e-5)
     parser.add_argument("--out", type=Path, default=Path("reward-model"))
     parser.add_argument("--patience", type=float, default=600.0, help="seconds to wait for workers")
@@ -280,10 +280,11 @@ def main(arguments: list[str] | None = None) -> int:
         train, test = pairs_of(campaign)
     print(f"{len(train)} pairs to train on, {len(test)} about held-out prompts")
     model, words = load_model(options.model)
-    print(f"before training: {right(model, words, test)} held out")
+    longest = options.max_length
+    print(f"before training: {right(model, words, test, longest)} held out")
     train_reward_model(model, words, train, options)
-    print(f"after training: {right(model, words, train)} trained on")
-    print(f"after training: {right(model, words, test)} held out")
+    print(f"after training: {right(model, words, train, longest)} trained on")
+    print(f"after training: {right(model, words, test, longest)} held out")
     print(f"the reward model is in {options.out}")
     return 0
 
