@@ -119,14 +119,15 @@ def child(slug: str, path: Path, *, history: bool) -> int:
 
     campaign = create_campaign(slug=slug, name=slug)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    begun = time.monotonic()
+    begun, busy = time.monotonic(), time.process_time()
     with open_binary(path) as stream:
         report = import_items(
             campaign=campaign, stream=stream, options=ImportOptions(history=history)
         )
-    seconds = time.monotonic() - begun
+    seconds, cpu = time.monotonic() - begun, time.process_time() - busy
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    print(json.dumps({"seconds": seconds, "items": report.items, "peak": peak, "before": before}))
+    said = {"seconds": seconds, "cpu": cpu, "items": report.items, "peak": peak, "before": before}
+    print(json.dumps(said))
     return 0
 
 
@@ -158,7 +159,8 @@ def measure(asked: argparse.Namespace, url: str, var: Path) -> None:
     """One process a format, so that each has a peak of its own."""
     environment = demo.child_environment(url, port=1, var=var)
     demo.manage(environment, "Preparing the tables ...", "migrate", "--verbosity=0")
-    print(f"{'format':<28}{'items':>9}{'seconds':>9}{'items/s':>9}{'peak MB':>9}{'grown MB':>10}")
+    titles = f"{'seconds':>9}{'of CPU':>8}{'items/s':>9}{'peak MB':>9}{'grown MB':>10}"
+    print(f"{'format':<28}{'items':>9}{titles}")
     for number, name in enumerate(asked.only):
         kind, made = FORMATS[name]
         path = var / f"rows.{kind}"
@@ -174,7 +176,7 @@ def measure(asked: argparse.Namespace, url: str, var: Path) -> None:
         )
         said = json.loads(done.stdout.splitlines()[-1])
         print(
-            f"{name:<28}{said['items']:>9,}{said['seconds']:>9.1f}"
+            f"{name:<28}{said['items']:>9,}{said['seconds']:>9.1f}{said['cpu']:>8.1f}"
             f"{said['items'] / said['seconds']:>9,.0f}{said['peak'] / 1024:>9.0f}"
             f"{(said['peak'] - said['before']) / 1024:>10.0f}",
             flush=True,

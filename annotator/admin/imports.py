@@ -15,7 +15,7 @@ from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from annotator.errors import InvalidInput, TiebreakError
+from annotator.errors import InvalidInput, WrongState
 from annotator.importers import IMPORTERS
 from annotator.models import Campaign, Import
 from annotator.preview import shown
@@ -190,7 +190,10 @@ class ImportAdmin(ReadOnlyAdmin):
                 chosen = intake.IntakeOptions(**form.cleaned_data)
                 intake.confirm_import(made=made, options=chosen, look="look" in request.POST)
                 return HttpResponseRedirect(request.path)
-            except TiebreakError as error:
+            except WrongState as error:  # perhaps from another tab
+                messages.error(request, str(error))
+                return HttpResponseRedirect(request.path)
+            except InvalidInput as error:
                 form.add_error(None, str(error))
         importer = IMPORTERS.get(made.format)
         fixed = importer.strength_max if importer else None

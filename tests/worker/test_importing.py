@@ -270,6 +270,16 @@ def test_a_form_that_says_nothing_or_too_much_is_refused(sea: Campaign, as_ruth:
     assert "is no field of an item" in page
 
 
+def test_confirming_in_a_second_tab_says_what_happened_meanwhile(
+    sea: Campaign, as_ruth: Client
+) -> None:
+    made = work(request_import(campaign=sea, source=file(SAMPLES["table"])))
+    for _ in range(2):
+        page = as_ruth.post(f"{ADMIN}/{made.pk}/", {"store": "Import"}, follow=True)
+    assert "this import is being stored; it cannot be confirmed now" in page.content.decode()
+    assert Job.objects.live().filter(kind="import").count() == 1
+
+
 def test_cancelling_is_a_button_and_refuses_get(sea: Campaign, as_ruth: Client) -> None:
     made = request_import(campaign=sea, source=file(SAMPLES["table"]))
     as_ruth.get(f"{ADMIN}/{made.pk}/cancel/")
