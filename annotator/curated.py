@@ -17,7 +17,7 @@ SCORES = {
     "source": "probability of the chosen one by the names",
     "length": "logarithm of the ratio of lengths",
     "margin": "probability of the chosen one by the model",
-    "contradictions": "share of the minority, 1 on a circle",
+    "contradictions": "share of the minority",
     "label_errors": "probability that the choice is wrong",
     "contamination": "share of its runs of words",
 }

@@ -13,6 +13,8 @@ from learning.errors import ShapeError
 from learning.metrics import Estimate
 
 MOST_EXAMPLES: Final = 50
+FEWEST: Final = 20  # rows
+FEWEST_GROUPS: Final = 10  # an interval over fewer prompts is a guess
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
 
@@ -123,3 +125,17 @@ def told(estimate: Estimate) -> str:
 def count(number: int, one: str, many: str = "") -> str:
     """A number with its noun."""
     return f"{number:,} {one if number == 1 else many or one + 's'}"
+
+
+def enough(rows: int, groups: NDArray[Any]) -> bool:
+    """Whether an interval over these rows and groups means something."""
+    return rows >= FEWEST and len(np.unique(groups)) >= FEWEST_GROUPS
+
+
+def too_little(rows: int, what: str, groups: NDArray[Any]) -> str:
+    """That an interval would not."""
+    prompts = count(len(np.unique(groups)), "prompt")
+    return (
+        f"Too little to tell: {count(rows, 'row')} {what}, about {prompts}; {FEWEST} about "
+        f"{FEWEST_GROUPS} are the least."
+    )

@@ -11,12 +11,13 @@ Source:
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from heapq import heapify, heappop, heappush
 from typing import Any, Final
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 from scipy.sparse import csr_array
-from scipy.sparse.csgraph import connected_components
 from scipy.stats import binom
 
 from learning.card._agreement import best_possible
@@ -36,6 +37,8 @@ from learning.metrics import Estimate, bootstrap_interval
 FALSE: Final = 0.1  # of the pairs called contradictory, at most this share by chance
 SURE: Final = 0.95  # where everybody agrees: still, nobody is more reliable than this
 NAME: Final = "contradictions"
+_EDGES: Final = 100_000  # joined at a time
+Bools = NDArray[np.bool_]
 
 
 def contradictions(
@@ -56,8 +59,8 @@ def contradictions(
 
     Returns:
         The rows whose answers split more evenly than chance allows, and those on a circle of
-        majorities, which leaving out takes. The score of an example is the share of the minority,
-        and 1 for rows on a circle.
+        majorities. Leaving out takes the former, and of the latter those without which no circle
+        is left. The score of an example is the share of the minority.
     """
     sides, said = np.asarray(pairs, np.int64), np.asarray(votes, np.int64)
     if sides.ndim != 2 or sides.shape[1:] != (2,) or said.shape != sides.shape:
@@ -67,16 +70,16 @@ def contradictions(
     agreement, several = agreed(tally, member[first], rng)
     opposed = (tally.min(axis=1) > 0)[place]
     split = beyond_chance(tally, agreement.value)[place]
-    circular, triads, complete = circles(sides[first], tally)
-    on_circle = circular[place]
+    circular = circles(sides[first], tally)
+    on_circle = circular.on[place]
     rows = np.flatnonzero(split | on_circle)
     figures: dict[str, Any] = {
         "several": several,
         "opposed": int(opposed.sum()),
         "beyond_chance": int(split.sum()),
         "agreement": interval(agreement),
-        "circles": triads,
-        "triples": complete,
+        "circles": circular.number,
+        "triples": circular.triples,
         "on_circles": int(on_circle.sum()),
     }
     total = np.maximum(tally.sum(axis=1), 1)
@@ -88,10 +91,10 @@ def contradictions(
         sentence=_sentence(figures, agreement),
         examples=worst(
             rows,
-            np.where(on_circle, 1.0, minority)[rows],
+            minority[rows],
             ["on a circle" if on_circle[row] else "opposite answers" for row in rows.tolist()],
         ),
-        drop=rows,
+        drop=np.flatnonzero(split | circular.breaking[place]),
         figures=figures,
     )
 
@@ -154,32 +157,94 @@ def beyond_chance(tally: Ints, agreement: float) -> Any:
     return found
 
 
-def circles(pairs: Ints, tally: Ints) -> tuple[Any, int, int]:
-    """Majorities that run in a circle.
+@dataclass(frozen=True, slots=True)
+class Circles:
+    """Majorities that run in a circle, A over B over C over A.
+
+    Attributes:
+        on: Which pairs are on one, shape ``(p,)``.
+        breaking: Pairs without which none is left, few of them, shape ``(p,)``.
+        number: How many circles there are.
+        triples: Of how many triples with three majorities. By chance a quarter would be circles.
+    """
+
+    on: Bools
+    breaking: Bools
+    number: int
+    triples: int
+
+
+def circles(pairs: Ints, tally: Ints) -> Circles:
+    """Find circles, and what breaks them: again and again the pair that is on most of those that
+    are left, among equals the one with the smallest majority.
 
     Args:
         pairs: Distinct pairs of responses, shape ``(p, 2)``.
         tally: Votes for the lower and the higher number of each, shape ``(p, 2)``.
-
-    Returns:
-        Which pairs are on a circle, shape ``(p,)``; how many triples A > B > C > A there are; and
-        of how many triples with three majorities. Drawn by chance, a quarter would be circles.
     """
-    low, high = np.sort(pairs, axis=1).T if len(pairs) else (np.empty(0, np.int64),) * 2
-    decided = tally[:, 0] != tally[:, 1]
-    forward = tally[:, 0] > tally[:, 1]
-    names, at = np.unique(np.stack([low, high]), return_inverse=True)
-    a, b = at.reshape(2, -1)
-    winner, loser = np.where(forward, a, b)[decided], np.where(forward, b, a)[decided]
+    on, breaking = np.zeros(len(pairs), bool), np.zeros(len(pairs), bool)
+    edge = np.flatnonzero(tally[:, 0] != tally[:, 1]) if len(pairs) else np.empty(0, np.int64)
+    if not len(edge):
+        return Circles(on, breaking, 0, 0)
+    sides = np.sort(pairs[edge], axis=1)
+    sides[tally[edge, 0] < tally[edge, 1]] = sides[tally[edge, 0] < tally[edge, 1]][:, ::-1]
+    names, at = np.unique(sides, return_inverse=True)
+    winner, loser = at.reshape(-1, 2).T
     shape = (len(names), len(names))
-    if not len(winner):
-        return np.zeros(len(pairs), bool), 0, 0
-    beats = csr_array((np.ones(len(winner), np.int64), (winner, loser)), shape=shape)
+    beats = csr_array((np.ones(len(edge), np.int64), (winner, loser)), shape=shape)
     either = beats + beats.T
-    triads = int((beats @ beats).multiply(beats.T).sum()) // 3
-    complete = int((either @ either).multiply(either).sum()) // 6
-    _, strong = connected_components(beats, directed=True, connection="strong")
-    return decided & (strong[a] == strong[b]), triads, complete
+    triples = int((either @ either).multiply(either).sum()) // 6
+    found = _triads(winner, loser, len(names))
+    on[edge[found.ravel()]] = True
+    breaking[edge[_breaking(found, np.abs(tally[edge, 0] - tally[edge, 1]))]] = True
+    return Circles(on, breaking, len(found), triples)
+
+
+def _triads(winner: Ints, loser: Ints, names: int) -> Ints:
+    """The three edges of every circle, shape ``(c, 3)``."""
+    order = np.argsort(winner, kind="stable")
+    start = np.searchsorted(winner[order], np.arange(names + 1))
+    key = winner * names + loser
+    by_key = np.argsort(key)
+    found = [np.empty((0, 3), np.int64)]
+    for first in range(0, len(winner), _EDGES):
+        edges = np.arange(first, min(first + _EDGES, len(winner)))
+        many = start[loser[edges] + 1] - start[loser[edges]]
+        one = np.repeat(edges, many)
+        offset = np.arange(many.sum()) - np.repeat(np.cumsum(many) - many, many)
+        two = order[start[loser[one]] + offset]
+        back = loser[two] * names + winner[one]
+        place = by_key[np.minimum(np.searchsorted(key[by_key], back), len(key) - 1)]
+        # Every circle once: from its lowest response.
+        kept = key[place] == back
+        kept &= (winner[one] < loser[one]) & (winner[one] < loser[two])
+        found.append(np.stack([one, two, place], axis=1)[kept])
+    return np.concatenate(found)
+
+
+def _breaking(triads: Ints, majority: Ints) -> list[int]:
+    """Edges that leave no circle when they are taken out, by greedy choice."""
+    of_edge: dict[int, list[int]] = {}
+    for number, triad in enumerate(triads.tolist()):
+        for edge in triad:
+            of_edge.setdefault(edge, []).append(number)
+    left = {edge: len(numbers) for edge, numbers in of_edge.items()}
+    heap = [(-n, int(majority[edge]), edge) for edge, n in left.items()]
+    heapify(heap)
+    open_, chosen = np.ones(len(triads), bool), []
+    while heap:
+        minus, size, edge = heappop(heap)
+        if left[edge] != -minus:  # it was on more circles when it was put in
+            if left[edge]:
+                heappush(heap, (-left[edge], size, edge))
+            continue
+        chosen.append(edge)
+        for number in of_edge[edge]:
+            if open_[number]:
+                open_[number] = False
+                for other in triads[number].tolist():
+                    left[other] -= 1
+    return chosen
 
 
 def _sentence(figures: dict[str, Any], agreement: Estimate) -> str:
@@ -193,9 +258,10 @@ def _sentence(figures: dict[str, Any], agreement: Estimate) -> str:
         )
     if figures["triples"]:
         share = figures["circles"] / figures["triples"]
+        run = "runs" if figures["circles"] == 1 else "run"
         said += (
-            f" Of {count(figures['triples'], 'triple')} of responses {figures['circles']:,} run in "
-            f"a circle ({100 * share:.1f} %; 25 % would be chance)."
+            f" Of {count(figures['triples'], 'triple')} of responses {figures['circles']:,} {run} "
+            f"in a circle ({100 * share:.1f} %; 25 % would be chance)."
         )
     return said
 

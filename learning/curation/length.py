@@ -16,15 +16,15 @@ from learning.curation._finding import (
     Floats,
     column,
     count,
+    enough,
     interval,
     surplus,
     told,
+    too_little,
     worst,
 )
 from learning.metrics import Estimate, bootstrap_interval
 
-FEWEST: Final = 20
-FEWEST_GROUPS: Final = 10
 STEPS: Final = (0.0, 0.1, 0.2, 0.4, 0.7, 1.1)  # of |log ratio|: rows are balanced within
 NAME: Final = "length"
 
@@ -51,8 +51,8 @@ def length(
     ratio = np.log1p(won) - np.log1p(lost)
     at = np.flatnonzero(ratio)
     figures: dict[str, Any] = {"comparable": len(at)}
-    if len(at) < FEWEST or len(np.unique(member[at])) < FEWEST_GROUPS:
-        said = f"Too little to tell: {count(len(at), 'row')} with responses of different length."
+    if not enough(len(at), member[at]):
+        said = too_little(len(at), "with responses of different length", member[at])
         return Finding(NAME, 0, len(won), said, figures=figures)
     longer = ratio[at] > 0
     ends = bootstrap_interval(longer.astype(np.float64), member[at], rng=rng)

@@ -22,15 +22,15 @@ from learning.curation._finding import (
     Ints,
     column,
     count,
+    enough,
     interval,
     surplus,
     told,
+    too_little,
     worst,
 )
 from learning.metrics import Estimate, bootstrap_interval
 
-FEWEST: Final = 20  # rows of two known, different models
-FEWEST_GROUPS: Final = 10
 MOST_MODELS: Final = 30  # in the table
 _FOLDS: Final = 5
 NAME: Final = "source"
@@ -64,8 +64,8 @@ def source(
     names, number = np.unique(np.concatenate([won[at], lost[at]]).astype(str), return_inverse=True)
     number = number.reshape(2, -1)
     figures: dict[str, Any] = {"comparable": len(at), "models": len(names)}
-    if len(at) < FEWEST or len(np.unique(member[at])) < FEWEST_GROUPS:
-        said = f"Too little to tell: {count(len(at), 'row')} between two known, different models."
+    if not enough(len(at), member[at]):
+        said = too_little(len(at), "between two known, different models", member[at])
         return Finding(NAME, 0, n, said, figures=figures)
     winner = _unseen(number, len(names), member[at], rng)
     hits = np.where(winner == 0.5, 0.5, winner > 0.5).astype(np.float64)

@@ -320,15 +320,22 @@ def test_circles_are_those_of_the_obvious_implementation(drawn):
     pairs = np.array(list(sides), np.int64).reshape(-1, 2)
     tally = np.array([[1, 0] if one else [0, 1] for one in sides.values()], np.int64).reshape(-1, 2)
     edges = [(a, b) if one else (b, a) for (a, b), one in sides.items()]
-    on, triads, complete = circles(pairs, tally)
-    assert (triads, complete) == naive_circles(edges)
-    assert on.any() or triads == 0
+    found = circles(pairs, tally)
+    assert (found.number, found.triples) == naive_circles(edges)
+    assert found.on.any() == (found.number > 0)
+    assert not (found.breaking & ~found.on).any()
+    assert circles(pairs[~found.breaking], tally[~found.breaking]).number == 0
+
+
+def test_of_a_circle_the_pair_with_the_smallest_majority_goes():
+    found = contradictions([[0, 1], [1, 2], [0, 2]], [[9, 0], [5, 4], [0, 9]], [0] * 3, rng=rng())
+    assert (found.rows, found.drop.tolist()) == (3, [1])
 
 
 def test_a_circle_is_found_and_a_single_answer_is_no_contradiction():
     found = contradictions([[0, 1], [1, 2], [0, 2]], [[1, 0], [1, 0], [0, 1]], [0, 0, 0], rng=rng())
-    assert found.drop.tolist() == [0, 1, 2]
-    assert "1 run in a circle" in found.sentence
+    assert (found.rows, len(found.drop)) == (3, 1)
+    assert "1 runs in a circle" in found.sentence
     alone = contradictions([[0, 1]], [[1, 0]], [0], rng=rng())
     assert (alone.rows, alone.sentence) == (0, "No pair was answered by several people.")
     with pytest.raises(ShapeError):
