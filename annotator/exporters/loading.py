@@ -1,8 +1,8 @@
 """Questions with their answers out of the database, a batch at a time: plain tuples, no models.
 
-One cursor on the server goes through the queries; members and answers come with each as one value.
-Prompts, texts and items of a batch take three more queries. The size of a batch follows the length
-of its texts, so that memory stays bounded.
+A thread of its own reads one batch ahead. One cursor on the server goes through the queries;
+members and answers come with each as one value. Prompts, texts and items of a batch take three more
+queries. The size of a batch follows the length of its texts, so that memory stays bounded.
 """
 
 from __future__ import annotations
@@ -13,16 +13,17 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
 from typing import Any, NamedTuple
 
-from django.db import connection
+from django.db import DEFAULT_DB_ALIAS, connections
 
 from annotator.models import Campaign
 from annotator.querysets import TESTS
 
+from .ahead import ahead
 from .base import Asked, Item, Prompt, Question, Said, Text
 from .options import ExportOptions
 
 KNOWN = ("gold", *TESTS)  # arms whose answer was known
-FEWEST, MOST = 50, 4000  # queries in a batch
+FEWEST, MOST = 50, 2000  # queries in a batch
 CHARACTERS = 4_000_000  # of text in a batch, about
 NOTHING: dict[str, Any] = {}  # shared by all that have no more to say; never changed
 Names = dict[int, tuple[str, str]]
@@ -102,6 +103,7 @@ class Loader:
         tree: Tree | None = None,
     ) -> None:
         self.campaign, self.options, self.bare, self.tree = campaign, options, bare, tree
+        self.connection = connections[DEFAULT_DB_ALIAS]
         self.names = self._names()
         self.size = 500
 
@@ -132,15 +134,19 @@ class Loader:
     def estimate(self) -> int:
         """How many queries there are, answered or not."""
         only, values = self._only()
-        with connection.cursor() as cursor:
+        with self.connection.cursor() as cursor:
             cursor.execute(COUNT.format(only=only), [self.campaign.pk, *values])
             number: int = cursor.fetchone()[0]
         return number
 
     def __iter__(self) -> Iterator[Question]:
         """Items in order, then queries that belong to no item."""
-        for batch in self._batches():
-            yield from _Batch(self, batch).questions()
+        self.connection.inc_thread_sharing()  # the reader's thread has it for itself
+        try:
+            for batch in ahead(_Batch(self, found) for found in self._batches()):
+                yield from batch.questions()
+        finally:
+            self.connection.dec_thread_sharing()
 
     def _batches(self) -> Iterator[list[_Found]]:
         """Queries in batches that never tear an item apart."""
@@ -160,7 +166,7 @@ class Loader:
     def _rows(self) -> Iterator[tuple[Any, ...]]:
         only, values = self._only()
         asked = QUERIES.format(standing=self._standing(), only=only)
-        with closing(connection.chunked_cursor()) as cursor:
+        with closing(self.connection.chunked_cursor()) as cursor:
             cursor.execute(asked, [self.campaign.pk, *values])
             while rows := cursor.fetchmany(1000):
                 yield from rows
@@ -202,7 +208,7 @@ class _Batch:
         self.digests: dict[int, str] = {}
         self.prompts: dict[int, Prompt] = {}
         self.groups: dict[int, str] = {}  # the name of the group that a prompt is in, if any
-        with connection.cursor() as cursor:
+        with loader.connection.cursor() as cursor:
             self._load(cursor)
 
     def _load(self, cursor: Any) -> None:
