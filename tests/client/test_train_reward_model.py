@@ -37,7 +37,6 @@ def tiny(tmp_path: Path) -> str:
         vocab_size=len(words),
         num_attention_heads=2,
         max_position_embeddings=256,
-        num_labels=1,
         **sizes,
     )
     folder = tmp_path / "tiny"
