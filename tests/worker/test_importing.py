@@ -276,7 +276,7 @@ def test_confirming_in_a_second_tab_says_what_happened_meanwhile(
     made = work(request_import(campaign=sea, source=file(SAMPLES["table"])))
     for _ in range(2):
         page = as_ruth.post(f"{ADMIN}/{made.pk}/", {"store": "Import"}, follow=True)
-    assert "this import is being stored; it cannot be confirmed now" in page.content.decode()
+    assert "This import is being stored; it cannot be confirmed now" in page.content.decode()
     assert Job.objects.live().filter(kind="import").count() == 1
 
 
