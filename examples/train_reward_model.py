@@ -1,7 +1,7 @@
 """From a file of preferences to a trained reward model, over REST.
 
     export TIEBREAK_URL=http://127.0.0.1:8000 TIEBREAK_TOKEN=…
-    python examples/train_reward_model.py FILE [--labels 200]
+    python -m examples.train_reward_model FILE [--labels 200]
 
 The pool comes from FILE, without its answers. Simulated annotators then give those answers, one
 question after the other, while the site's workers fit models and choose what to ask next; with
