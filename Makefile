@@ -12,7 +12,7 @@ READY := $(VENV)/.ready
 READY_DEV := $(VENV)/.ready-dev
 INSTALL := $(RUN) -m pip install --quiet --disable-pip-version-check -c requirements.lock
 
-.PHONY: help demo test lint bench docs translations lock clean
+.PHONY: help demo test fast lint bench docs translations lock clean
 .DEFAULT_GOAL := help
 
 help: ## show this list
@@ -22,13 +22,20 @@ demo: $(READY) ## start the site with a demo campaign (DEMO_PORT=8000)
 	@DEMO_PORT=$(DEMO_PORT) exec $(RUN) -m config.demo
 
 # Most tests run side by side; browsers, races and killed workers want the machine to themselves.
+SIDE_BY_SIDE := -n auto --maxprocesses 4
+ALONE := integration or e2e or concurrent
+
 test: $(READY_DEV) ## run the tests on a private database (PYTEST_ARGS="-k name")
 ifeq ($(strip $(PYTEST_ARGS)),)
-	$(RUN) -m pytest -n auto --maxprocesses 4 -m "not (integration or e2e or concurrent)"
+	$(RUN) -m pytest $(SIDE_BY_SIDE) -m "not (slow or $(ALONE))"
+	$(RUN) -m pytest $(SIDE_BY_SIDE) -m "slow and not ($(ALONE))"
 	$(RUN) -m pytest -m "(e2e or concurrent) and not integration"
 else
 	$(RUN) -m pytest $(PYTEST_ARGS)
 endif
+
+fast: $(READY_DEV) ## run the tests that take a minute: before each commit
+	$(RUN) -m pytest $(SIDE_BY_SIDE) -m "not (slow or $(ALONE))"
 
 lint: $(READY_DEV) ## style, types and the direction of imports
 	$(RUN) -m ruff check .

@@ -28,6 +28,21 @@ os.environ["TOKENIZERS_PARALLELISM"] = "false"
 hypothesis.settings.register_profile("tiebreak", deadline=None)
 hypothesis.settings.load_profile("tiebreak")
 
+# Rounds, replays, trainers, servers and fuzzing: modules that take seconds of a processor. They
+# run after the fast ones; `make fast` leaves them out.
+SLOW = frozenset(
+    (
+        *("test_attention", "test_bad_input", "test_campaign_form", "test_cards", "test_choosing"),
+        *("test_client_site", "test_client_troubles", "test_demo", "test_downloads"),
+        *("test_embedded_postgres", "test_export_options", "test_files", "test_formats"),
+        *("test_forms_learn", "test_forms_rounds", "test_fuzz_api", "test_heads", "test_hub"),
+        *("test_languages", "test_learning_card", "test_learning_ensemble", "test_learning_main"),
+        *("test_learning_neighbours", "test_learning_payoff", "test_mixing"),
+        *("test_onboarding_pages", "test_pictures", "test_rounds", "test_rounds_trouble"),
+        *("test_snapshots", "test_startup", "test_train_reward_model", "test_trainers"),
+    )
+)
+
 STATIC = "django.contrib.staticfiles.storage.StaticFilesStorage"
 
 
@@ -39,6 +54,13 @@ def pytest_configure(config: pytest.Config) -> None:
     folder = tempfile.TemporaryDirectory(prefix="tiebreak-test-var-")
     config.add_cleanup(folder.cleanup)
     _adjust_settings(Path(folder.name))
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what is slow."""
+    for item in items:
+        if item.path.stem in SLOW:
+            item.add_marker(pytest.mark.slow)
 
 
 def _start_database(config: pytest.Config) -> None:

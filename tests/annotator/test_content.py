@@ -517,7 +517,14 @@ WORST = {
 
 
 @pytest.mark.parametrize("unit", WORST.values(), ids=WORST)
-@pytest.mark.parametrize("size", [MEGABYTE, 100_000, 40_000])
+@pytest.mark.parametrize(
+    "size",
+    [
+        pytest.param(MEGABYTE, marks=pytest.mark.slow),
+        pytest.param(100_000, marks=pytest.mark.slow),
+        40_000,
+    ],
+)
 def test_hostile_texts_are_shown_in_bounded_time(unit: str, size: int) -> None:
     text = (unit * size)[:size]
     began = thread_time()
