@@ -1,0 +1,92 @@
+"""What leaves in a foreign format comes back through its importer, and leaves the same again."""
+
+from __future__ import annotations
+
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import User
+
+from annotator.exporters import ExportOptions
+from annotator.models import Campaign
+from annotator.services.campaigns import create_campaign
+from annotator.services.imports import ImportOptions, import_items
+from annotator.services.snapshots import export_to_file
+from tests.annotator.acts import answer, lease
+from tests.campaigns import ask, item, make_campaign
+
+# Exporter, importer, options of the second export: marks of UltraFeedback are a judge's.
+FORMATS = [
+    ("trl-preference", "trl_preference", {}),
+    ("trl-unpaired", "trl_unpaired", {}),
+    ("ranking", "ranking", {}),
+    ("helpsteer", "helpsteer2", {}),
+    ("ultrafeedback", "ultrafeedback", {"judges": "in"}),
+    ("argilla", "argilla", {}),
+    ("label-studio", "label_studio", {}),
+]
+
+
+ASPECT = {"helpsteer": "correctness", "ultrafeedback": "honesty"}  # known there, too
+
+
+def taken(campaign: Campaign, name: str, folder: Path, **options: Any) -> list[dict[str, Any]]:
+    out = folder / f"{campaign.slug}-{name}"
+    export_to_file(
+        campaign=campaign, format_name=name, out=out, options=ExportOptions.checked(options)
+    )
+    text = out.read_text()
+    found: list[dict[str, Any]] = (
+        json.loads(text)
+        if text.startswith("[")
+        else [json.loads(line) for line in text.splitlines()]
+    )
+    return found
+
+
+def core(name: str, row: dict[str, Any]) -> Any:
+    """What a row says, without who said it and when: that is the importing campaign's affair.
+
+    How strong a preference was is not read from the tools' own formats.
+    """
+    if name == "ranking":  # in whatever order the responses stand
+        return row["prompt"], dict(zip(row["completions"], row["ranks"], strict=True))
+    if name == "argilla":
+        said = {name: [one["value"] for one in given] for name, given in row["responses"].items()}
+        said.pop("strength", None)
+        return row["fields"], said
+    if name == "label-studio":
+        results = [one for part in row["annotations"] for one in part["result"]]
+        said = {one["from_name"]: one["value"] for one in results if one["type"] != "rating"}
+        return {key: row["data"][key] for key in ("prompt", "answer1", "answer2")}, said
+    return row
+
+
+@pytest.mark.parametrize(
+    ("name", "importer", "options"), FORMATS, ids=[name for name, _, _ in FORMATS]
+)
+def test_a_foreign_file_leaves_as_it_came(
+    name: str, importer: str, options: dict[str, Any], ada: User, tmp_path: Path
+) -> None:
+    rated = name in ("helpsteer", "ultrafeedback")
+    first = make_campaign(
+        "first",
+        rows=[item(n) for n in range(4)],
+        people=(ada,),
+        form="rate" if rated else "compare",
+        form_options={"rate": {"aspects": ["helpfulness", ASPECT.get(name)]}} if rated else {},
+    )
+    ask(first)
+    while (assignment := lease(first, ada)) is not None:
+        marks = {f"rate-{side}-{n}": str(n + (side == "B")) for side in "AB" for n in (0, 1)}
+        answer(assignment, ada, "submit" if rated else "a3", **marks)
+    gone = taken(first, name, tmp_path)
+    second = create_campaign(slug="second", name="Second")
+    lines = "".join(json.dumps(row) + "\n" for row in gone)
+    asked = ImportOptions(history=True, format=importer)
+    import_items(campaign=second, stream=io.BytesIO(lines.encode()), options=asked)
+    back = taken(second, name, tmp_path, **options)
+    assert [core(name, row) for row in back] == [core(name, row) for row in gone]
