@@ -33,17 +33,11 @@ def conversations(row: Raw) -> tuple[list[dict[str, Any]], list[Any], list[Any]]
     chosen, rejected = (chat(row[name], name) for name in PAIR)
     given = row.get("prompt")
     prompt = _turns(given) if given is not None else []
-    repeated = bool(prompt) and all(_repeats(side, prompt) for side in (chosen, rejected))
-    if not prompt or repeated:
-        prompt = []
     same = shared_start(chosen, rejected)
-    return prompt + chosen[:same], chosen[same:], rejected[same:]
-
-
-def _repeats(side: Sequence[Raw], prompt: Sequence[Raw]) -> bool:
-    return len(side) > len(prompt) and [_said(t) for t in side[: len(prompt)]] == [
-        _said(t) for t in prompt
-    ]
+    shared = chosen[:same]
+    if prompt and shared and _said(shared[-1]) == _said(prompt[-1]):  # it is there twice
+        prompt = []
+    return prompt + shared, chosen[same:], rejected[same:]
 
 
 def _said(turn: Raw) -> tuple[Any, Any]:

@@ -185,6 +185,17 @@ def test_system_turns_stay_and_calls_of_tools_are_shown_and_kept() -> None:
     assert native["meta"] == {"tools": [{"name": "look"}], "prompt": prompt}
 
 
+@pytest.mark.parametrize("prompt", [USER["content"], [USER], None])
+def test_a_prompt_that_both_sides_repeat_is_there_once(prompt: Any) -> None:
+    system = {"role": "system", "content": "Be short."}
+    for before in ([], [system]):
+        row = {"chosen": [*before, USER, GOOD], "rejected": [*before, USER, BAD]}
+        (native,) = natives("trl_preference", [row | ({"prompt": prompt} if prompt else {})])
+        single = isinstance(prompt, str) and not before
+        assert native["prompt"] == (prompt if single else [*before, USER])
+        assert sorted(texts(native)) == sorted([GOOD["content"], BAD["content"]])
+
+
 def test_several_turns_of_one_side_are_one_response_and_kept() -> None:
     more = [GOOD, {"role": "user", "content": "Sure?"}, {"role": "assistant", "content": "Yes."}]
     (native,) = natives("trl_preference", [{"prompt": [USER], "chosen": more, "rejected": [BAD]}])
