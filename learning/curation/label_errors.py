@@ -40,6 +40,8 @@ MOST_TRAINED: Final = 20_000  # rows a fold
 NAME: Final = "label_errors"
 _FOLDS: Final = 5
 _EDGE: Final = 1e-6
+_DOUBT: Final = 0.02  # left to a model that is sure
+ASSUMED: Final = 0.9  # reliability of one answer where nobody answered twice
 _STEEPEST: Final = 4.0  # of the recalibration
 
 
@@ -100,8 +102,8 @@ def label_errors(
             ``(n,)``.
         votes: How many people were for the chosen and for the rejected one, shape ``(n, 2)``.
         groups: What is redrawn together, such as the prompt, shape ``(n,)``.
-        agreement: How often two answers to one pair agree; where it is not known, people's
-            reliability is read off the confident predictions.
+        agreement: How often two answers to one pair agree; where it is not known, an answer is
+            taken to be with most people in ``ASSUMED`` of the cases.
         rng: For the interval.
 
     Returns:
@@ -127,7 +129,7 @@ def label_errors(
         return Finding(NAME, 0, len(given), sentence, figures=figures)
     calibrated = recalibrated(given)
     confident = suspects(calibrated)
-    reliable, known = _reliability(agreement, calibrated, confident)
+    reliable, known = _reliability(agreement)
     wrong = probability_wrong(calibrated, said, reliable)
     rows = np.flatnonzero(wrong > 0.5)
     low, high, expected = _expected(wrong[rows])
@@ -188,18 +190,15 @@ def probability_wrong(given: Floats, votes: Floats, reliable: float) -> Floats:
         votes: For the chosen and for the rejected one, shape ``(n, 2)``.
         reliable: Probability that one answer is with the majority, in (0.5, 1).
     """
-    prior = np.clip((given - (1 - reliable)) / (2 * reliable - 1), _EDGE, 1 - _EDGE)
+    prior = np.clip((given - (1 - reliable)) / (2 * reliable - 1), _DOUBT, 1 - _DOUBT)
     return np.asarray(expit(-logit(prior) - (votes[:, 0] - votes[:, 1]) * logit(reliable)))
 
 
-def _reliability(
-    agreement: float, given: Floats, confident: NDArray[np.bool_]
-) -> tuple[float, bool]:
+def _reliability(agreement: float) -> tuple[float, bool]:
+    """How reliable one answer is, and whether people's answers say so."""
     known = best_possible(agreement)
-    if np.isfinite(known) and known > 0.5:
-        return min(max(known, 0.55), SURE), True
-    on, off = int((given >= given.mean()).sum()), int(confident.sum())
-    return float(np.clip(on / max(on + off, 1), 0.55, SURE)), False
+    measured = bool(np.isfinite(known) and known > 0.5)
+    return float(np.clip(known if measured else ASSUMED, 0.55, SURE)), measured
 
 
 def _expected(wrong: Floats) -> tuple[float, float, float]:
@@ -223,8 +222,11 @@ def _sentence(rows: int, figures: dict[str, Any], accuracy: Estimate) -> str:
     seen = f"The model finds the choice in {told(accuracy)} on prompts that it has not seen"
     if not rows:
         return f"{seen}; it is never so sure of the other side that a choice looks wrong."
+    known = figures["reliability_known"]
+    assumed = "" if known else " (reliability of people assumed: nobody answered twice)"
+    low, high = figures["expected_low"], figures["expected_high"]
     return (
         f"{seen}. {count(rows, 'choice')} {'is' if rows == 1 else 'are'} more probably wrong than "
-        f"right; of these, {figures['expected_low']:.0f} to {figures['expected_high']:.0f} are "
-        f"expected to be wrong. Look at them before leaving them out."
+        f"right{assumed}; of these, {low:.0f} to {high:.0f} are expected to be wrong. Look at them "
+        "before leaving them out."
     )
