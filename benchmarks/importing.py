@@ -76,9 +76,9 @@ def table(n: int, prompt: str, one: str, two: str) -> list[Row]:
 
 FORMATS: dict[str, tuple[str, Callable[[int, str, str, str], list[Row]]]] = {
     "native": ("jsonl", native),
-    "trl_preference": ("jsonl", trl_preference),
-    "trl_unpaired": ("jsonl", trl_unpaired),
-    "hh_rlhf": ("json", hh_rlhf),
+    "trl-preference": ("jsonl", trl_preference),
+    "trl-unpaired": ("jsonl", trl_unpaired),
+    "hh-rlhf": ("json", hh_rlhf),
     "table": ("csv", table),
     "trl_preference in Parquet": ("parquet", trl_preference),
 }

@@ -128,13 +128,13 @@ SAMPLES: dict[str, list[Row]] = {
             "annotations": [{"annotator": "w", "kind": "human", "choice": 0}],
         }
     ],
-    "trl_preference": [
+    "trl-preference": [
         {"prompt": [USER], "chosen": [GOOD], "rejected": [BAD], "margin": 2.0},
         {"prompt": "The sky is", "chosen": " blue.", "rejected": " green."},
         {"chosen": [USER, GOOD], "rejected": [USER, BAD]},
         {"chosen": "The sky is blue.", "rejected": "The sky is green."},
     ],
-    "trl_unpaired": [
+    "trl-unpaired": [
         {"prompt": [USER], "completion": [GOOD], "label": True},
         {"prompt": [USER], "completion": [BAD], "label": False},
     ],
@@ -147,7 +147,7 @@ SAMPLES: dict[str, list[Row]] = {
             "group_id": "g1",
         }
     ],
-    "hh_rlhf": [
+    "hh-rlhf": [
         {
             "chosen": f"{HUMAN}\n\nAssistant: Air scatters blue light.",
             "rejected": f"{HUMAN}\n\nAssistant: Paint.",
@@ -165,7 +165,7 @@ SAMPLES: dict[str, list[Row]] = {
         }
         for response, mark in (("Air.", 4), ("Paint.", 1))
     ],
-    "helpsteer2_preference": [
+    "helpsteer2-preference": [
         {
             "prompt": USER["content"],
             "response_1": "Air.",
@@ -212,7 +212,7 @@ SAMPLES: dict[str, list[Row]] = {
             "incorrect_answers": ["None"],
         }
     ],
-    "ultrafeedback_binarized": [
+    "ultrafeedback-binarized": [
         {
             "prompt": USER["content"],
             "prompt_id": "p1",
@@ -257,7 +257,7 @@ SAMPLES: dict[str, list[Row]] = {
         }
         for number, winner in enumerate(("model_a", "model_b", "tie", "tie (bothbad)"))
     ],
-    "arena_55k": [
+    "arena-55k": [
         {
             "id": 30192,
             "model_a": "gpt-4",
@@ -277,7 +277,7 @@ SAMPLES: dict[str, list[Row]] = {
             "prompt": grown(FLAT_TREE),
         }
     ],
-    "oasst_messages": FLAT_TREE,
+    "oasst-messages": FLAT_TREE,
     "argilla": [
         {
             "id": "r1",
@@ -307,7 +307,7 @@ SAMPLES: dict[str, list[Row]] = {
             },
         }
     ],
-    "label_studio": [
+    "label-studio": [
         task(1, TWO, [result("pairwise", {"selected": "left"}, ["answer1", "answer2"])]),
         task(
             2,

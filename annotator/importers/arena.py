@@ -138,11 +138,11 @@ def _one_hot(row: Raw, how: Reading) -> Made:
     }
     names = {"prompt": "prompt", "responses[0]": "response_a", "responses[1]": "response_b"}
     names |= {f"responses[{n}].text": f"response_{'ab'[n]}" for n in (0, 1)}
-    return finished(native, "arena_55k", names | {"id": "id"})
+    return finished(native, "arena-55k", names | {"id": "id"})
 
 
 ONE_HOT = Importer(
-    name="arena_55k",
+    name="arena-55k",
     title="Chatbot Arena, 55k set",
     about="id, model_a and _b, prompt, response_a and _b (texts, or JSON lists of turns), and one "
     "of winner_model_a, winner_model_b, winner_tie. The first question is the prompt where later "

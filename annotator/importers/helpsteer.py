@@ -117,7 +117,7 @@ def _two(row: Raw, how: Reading) -> Made:
         "meta": rest(row, *USED) | ({} if SPLITS.get(split) == split else rest({"split": split})),
     }
     names = {"prompt": "prompt"} | {f"responses[{n}].text": f"response_{n + 1}" for n in (0, 1)}
-    return finished(native, "helpsteer2_preference", names)
+    return finished(native, "helpsteer2-preference", names)
 
 
 def _one_of_them(one: dict[str, Any], at: str) -> dict[str, Any]:
@@ -132,7 +132,7 @@ def _because(row: Raw, statement: str, elaboration: str, at: str = "") -> dict[s
 
 
 PREFERENCES = Importer(
-    name="helpsteer2_preference",
+    name="helpsteer2-preference",
     title="HelpSteer2 preferences",
     about="prompt, response_1, response_2, preference_strength from -3 (the first is much better) "
     "to 3; 0 is a tie. The people of three_most_similar_preferences answer, or else those of "

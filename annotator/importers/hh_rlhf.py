@@ -41,12 +41,12 @@ def _convert(row: Raw, how: Reading) -> Made:
         raise Misfit("rejected", "expected to begin with the same question as chosen")
     native = {"prompt": as_prompt(chosen[:same]), "meta": rest(row, *PAIR)}
     return made_pair(
-        "hh_rlhf", native, as_response(chosen[same:]), as_response(rejected[same:]), how.who
+        "hh-rlhf", native, as_response(chosen[same:]), as_response(rejected[same:]), how.who
     )
 
 
 IMPORTER = Importer(
-    name="hh_rlhf",
+    name="hh-rlhf",
     title="Anthropic HH-RLHF",
     about="chosen and rejected are whole transcripts of Human and Assistant. The turns that both "
     "share are the prompt, up to the last question; what follows is the response, several turns "

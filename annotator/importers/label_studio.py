@@ -53,7 +53,7 @@ def _convert(row: Raw, how: Reading) -> Made:
     for n, name in enumerate(columns.responses):
         where = f"data.{name}" if name in data else f"data.{used[0]}[{n}]"
         names |= {f"responses[{n}].text": where, f"responses[{n}]": where}
-    return finished(native, "label_studio", names)
+    return finished(native, "label-studio", names)
 
 
 def _responses(data: Raw, how: Reading) -> tuple[Columns, list[dict[str, Any]], list[str]]:
@@ -240,7 +240,7 @@ READ: dict[str, Callable[[_Answer, Raw, Raw, str], bool]] = {
     "textarea": _Answer.textarea,
 }
 IMPORTER = Importer(
-    name="label_studio",
+    name="label-studio",
     title="Label Studio JSON",
     about="Tasks with data and annotations, as exported in the JSON format. Prompt and responses "
     "are fields of data, guessed or named (prompt=question), or a list of items with ids. "

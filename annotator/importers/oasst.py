@@ -147,7 +147,7 @@ def _grown(sources: Sequence[Source], how: Reading) -> list[Made]:
 
 
 MESSAGES = Importer(
-    name="oasst_messages",
+    name="oasst-messages",
     title="Open Assistant messages",
     about="message_id, parent_id, message_tree_id, text, role, rank; the rows of a tree follow "
     "each other, as they are published. " + ABOUT,

@@ -40,11 +40,11 @@ def _pair(row: Raw, how: Reading) -> Made:
     native["meta"] |= rest(row, "prompt", *PAIR, "margin", "group_id", "tie")
     native["group"] = optional_text(row, "group_id")
     level = row.get("tie") is not None and switch(row["tie"], "tie")
-    return made_pair("trl_preference", native, better, worse, said, level=level)
+    return made_pair("trl-preference", native, better, worse, said, level=level)
 
 
 PREFERENCE = Importer(
-    name="trl_preference",
+    name="trl-preference",
     title="TRL preference",
     about="prompt, chosen, rejected: text or messages, the prompt by itself or as the beginning "
     "of both sides. One person prefers chosen; margin is the strength, group_id the group. There "
@@ -91,11 +91,11 @@ def _unpaired(sources: Sequence[Source], how: Reading) -> list[Made]:
         row["task"] = "rating"
     names = {"prompt": "prompt", "responses": "completion"}
     names |= {f"responses[{n}].text": "completion" for n in range(len(responses))}
-    return [finished(row, "trl_unpaired", names)]
+    return [finished(row, "trl-unpaired", names)]
 
 
 UNPAIRED = Importer(
-    name="trl_unpaired",
+    name="trl-unpaired",
     title="TRL unpaired (KTO)",
     about="prompt, completion, label. Completions of one prompt become one item of up to ten; "
     f"they may lie up to {NEAR:,} other prompts apart. The label says whether a completion is "

@@ -108,12 +108,12 @@ def _binarised(row: Raw, how: Reading) -> Made:
         native["meta"]["messages"] = row["messages"]
     said = {**JUDGE, "strength": scores[0] - scores[1]}
     return made_pair(
-        "ultrafeedback_binarized", native, better, worse, said, ratings={"overall": scores}
+        "ultrafeedback-binarized", native, better, worse, said, ratings={"overall": scores}
     )
 
 
 BINARISED = Importer(
-    name="ultrafeedback_binarized",
+    name="ultrafeedback-binarized",
     title="UltraFeedback, binarised",
     about="prompt, chosen, rejected, score_chosen, score_rejected. One annotation by a model "
     "(gpt-4) that prefers chosen, also at equal scores; the difference of the scores is the "

@@ -108,7 +108,7 @@ def test_a_file_of_any_format_is_taken_in_by_a_worker(
     file = tmp_path / "pairs.json"
     file.write_text(json.dumps(rows))
     done = sky.import_file(file, history=True)
-    assert (done.state, done.format, done.counts["items"]) == ("done", "trl_preference", 4)
+    assert (done.state, done.format, done.counts["items"]) == ("done", "trl-preference", 4)
     assert len(list(sky.annotations())) == 4
     assert site.get_import(done.id) == done == next(sky.imports())
     assert done.rejects() == []

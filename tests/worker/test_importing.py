@@ -87,7 +87,7 @@ def test_an_import_can_be_stored_at_once(sea: Campaign) -> None:
 def test_problems_are_named_and_the_bad_rows_can_be_downloaded(
     sea: Campaign, as_ruth: Client
 ) -> None:
-    rows = [*SAMPLES["trl_preference"], {"prompt": "p", "chosen": "a", "rejected": 3}]
+    rows = [*SAMPLES["trl-preference"], {"prompt": "p", "chosen": "a", "rejected": 3}]
     made = work(request_import(campaign=sea, source=file(rows)))
     assert (made.state, made.counts["rejected"]) == ("checked", 1)
     (problem,) = intake.problems_of(made)

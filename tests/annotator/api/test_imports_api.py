@@ -58,7 +58,7 @@ def test_a_foreign_file_is_recognised_and_stored_by_a_worker(
     work()
     where = asked["Location"].removeprefix("/api/")
     done = script.get(where).json()
-    assert (done["state"], done["format"]) == ("done", "trl_preference")
+    assert (done["state"], done["format"]) == ("done", "trl-preference")
     assert done["counts"]["items"] == 4
     assert Item.objects.count() == before + 4
     listed = script.get(f"campaigns/{campaign.slug}/imports/").json()["results"]

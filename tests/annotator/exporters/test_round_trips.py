@@ -20,13 +20,13 @@ from tests.campaigns import ask, item, make_campaign
 
 # Exporter, importer, options of the second export: marks of UltraFeedback are a judge's.
 FORMATS = [
-    ("trl-preference", "trl_preference", {}),
-    ("trl-unpaired", "trl_unpaired", {}),
+    ("trl-preference", "trl-preference", {}),
+    ("trl-unpaired", "trl-unpaired", {}),
     ("ranking", "ranking", {}),
     ("helpsteer", "helpsteer2", {}),
     ("ultrafeedback", "ultrafeedback", {"judges": "in"}),
     ("argilla", "argilla", {}),
-    ("label-studio", "label_studio", {}),
+    ("label-studio", "label-studio", {}),
 ]
 
 

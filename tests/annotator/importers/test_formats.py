@@ -149,7 +149,7 @@ def test_recognising_survives_any_row(name: str, row: Row) -> None:
 
 
 def test_trl_pairs_keep_prompt_winner_and_margin_in_all_four_shapes() -> None:
-    chat, text, implicit_chat, implicit_text = natives("trl_preference")
+    chat, text, implicit_chat, implicit_text = natives("trl-preference")
     assert chat["prompt"] == implicit_chat["prompt"] == [USER]
     assert winner(chat) == winner(implicit_chat) == GOOD["content"]
     assert chat["annotations"][0]["strength"] == 2
@@ -160,14 +160,14 @@ def test_trl_pairs_keep_prompt_winner_and_margin_in_all_four_shapes() -> None:
 def test_the_order_of_a_pair_says_nothing_about_who_won() -> None:
     pairs = [{"prompt": f"{n}", "chosen": f"yes {n}", "rejected": f"no {n}"} for n in range(60)]
     first = sum(
-        native["annotations"][0]["choice"] == 0 for native in natives("trl_preference", pairs)
+        native["annotations"][0]["choice"] == 0 for native in natives("trl-preference", pairs)
     )
     assert 15 < first < 45
 
 
 def test_two_judgements_of_one_pair_are_one_item() -> None:
     pair = {"prompt": "p", "chosen": "a", "rejected": "b"}
-    one, other = natives("trl_preference", [pair, {**pair, "chosen": "b", "rejected": "a"}])
+    one, other = natives("trl-preference", [pair, {**pair, "chosen": "b", "rejected": "a"}])
     assert (one["id"], texts(one)) == (other["id"], texts(other))
     assert {winner(one), winner(other)} == {"a", "b"}
 
@@ -179,7 +179,7 @@ def test_system_turns_stay_and_calls_of_tools_are_shown_and_kept() -> None:
     system = {"role": "system", "content": "Be short."}
     prompt = [system, USER, asked, told]
     row = {"prompt": prompt, "chosen": [GOOD], "rejected": [BAD], "tools": [{"name": "look"}]}
-    (native,) = natives("trl_preference", [row])
+    (native,) = natives("trl-preference", [row])
     assert native["prompt"][0] == system
     assert '"name": "look"' in native["prompt"][2]["content"]
     assert native["meta"] == {"tools": [{"name": "look"}], "prompt": prompt}
@@ -190,7 +190,7 @@ def test_a_prompt_that_both_sides_repeat_is_there_once(prompt: Any) -> None:
     system = {"role": "system", "content": "Be short."}
     for before in ([], [system]):
         row = {"chosen": [*before, USER, GOOD], "rejected": [*before, USER, BAD]}
-        (native,) = natives("trl_preference", [row | ({"prompt": prompt} if prompt else {})])
+        (native,) = natives("trl-preference", [row | ({"prompt": prompt} if prompt else {})])
         single = isinstance(prompt, str) and not before
         assert native["prompt"] == (prompt if single else [*before, USER])
         assert sorted(texts(native)) == sorted([GOOD["content"], BAD["content"]])
@@ -198,7 +198,7 @@ def test_a_prompt_that_both_sides_repeat_is_there_once(prompt: Any) -> None:
 
 def test_several_turns_of_one_side_are_one_response_and_kept() -> None:
     more = [GOOD, {"role": "user", "content": "Sure?"}, {"role": "assistant", "content": "Yes."}]
-    (native,) = natives("trl_preference", [{"prompt": [USER], "chosen": more, "rejected": [BAD]}])
+    (native,) = natives("trl-preference", [{"prompt": [USER], "chosen": more, "rejected": [BAD]}])
     assert winner(native) == f"{GOOD['content']}\n\n**User:** Sure?\n\n**Assistant:** Yes."
     assert next(r for r in native["responses"] if "messages" in r)["messages"] == more
 
@@ -220,13 +220,13 @@ def test_several_turns_of_one_side_are_one_response_and_kept() -> None:
     ],
 )
 def test_a_misfit_of_a_pair_names_its_field(change: Row, said: str) -> None:
-    assert misfit("trl_preference", SAMPLES["trl_preference"][0] | change).startswith(said)
+    assert misfit("trl-preference", SAMPLES["trl-preference"][0] | change).startswith(said)
 
 
 def test_completions_of_a_prompt_come_together_however_they_are_mixed() -> None:
     rows = [{"prompt": f"p{n}", "completion": f"good {n}", "label": True} for n in range(50)]
     rows += [{"prompt": f"p{n}", "completion": f"bad {n}", "label": "false"} for n in range(50)]
-    made = natives("trl_unpaired", rows)
+    made = natives("trl-unpaired", rows)
     assert [texts(native) for native in made] == [[f"good {n}", f"bad {n}"] for n in range(50)]
     assert made[0]["annotations"][0]["ratings"] == {"acceptable": [1, 0]}
     assert made[0]["annotations"][0]["choice"] is None
@@ -235,7 +235,7 @@ def test_completions_of_a_prompt_come_together_however_they_are_mixed() -> None:
 def test_long_rows_wait_for_fewer_others(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(base, "MOST_HELD", 500)
     rows = [{"prompt": f"p{n}", "completion": "x" * 100, "label": True} for n in range(20)]
-    waiting = IMPORTERS["trl_unpaired"].convert(
+    waiting = IMPORTERS["trl-unpaired"].convert(
         (Source(n, row) for n, row in enumerate(rows, start=1)), Reading()
     )
     first = next(waiting)
@@ -245,17 +245,17 @@ def test_long_rows_wait_for_fewer_others(monkeypatch: pytest.MonkeyPatch) -> Non
 
 def test_groups_end_at_ten_and_go_on_in_another() -> None:
     rows = [{"prompt": "p", "completion": f"c{n}", "label": True} for n in range(23)]
-    assert [len(texts(native)) for native in natives("trl_unpaired", rows)] == [10, 10, 3]
+    assert [len(texts(native)) for native in natives("trl-unpaired", rows)] == [10, 10, 3]
 
 
 def test_a_second_label_of_a_completion_is_a_second_answer() -> None:
     rows = [{"prompt": "p", "completion": c, "label": x} for c, x in (("a", 1), ("a", 0), ("b", 1))]
-    (native,) = natives("trl_unpaired", rows)
+    (native,) = natives("trl-unpaired", rows)
     assert [said["ratings"]["acceptable"] for said in native["annotations"]] == [[1, 1], [0, None]]
 
 
 def test_a_lonely_completion_is_an_item_of_one() -> None:
-    (native,) = natives("trl_unpaired", SAMPLES["trl_unpaired"][:1])
+    (native,) = natives("trl-unpaired", SAMPLES["trl-unpaired"][:1])
     assert native["task"] == "rating"
 
 
@@ -278,7 +278,7 @@ def test_ranks_follow_their_completions() -> None:
 
 
 def test_transcripts_share_their_prompt_up_to_the_last_question() -> None:
-    (native,) = natives("hh_rlhf")
+    (native,) = natives("hh-rlhf")
     assert [turn["content"] for turn in native["prompt"]] == [
         "Why is the sky blue?",
         "Do you want it short?",
@@ -289,10 +289,10 @@ def test_transcripts_share_their_prompt_up_to_the_last_question() -> None:
         "chosen": "\n\nHuman: Hi\n\nAssistant: A\n\nHuman: More?\n\nAssistant: B",
         "rejected": "\n\nHuman: Hi\n\nAssistant: C",
     }
-    (native,) = natives("hh_rlhf", [parted])
+    (native,) = natives("hh-rlhf", [parted])
     assert winner(native) == "A\n\n**User:** More?\n\n**Assistant:** B"
     other = {"chosen": parted["chosen"], "rejected": "\n\nHuman: Bye\n\nAssistant: C"}
-    assert "the same question" in misfit("hh_rlhf", other)
+    assert "the same question" in misfit("hh-rlhf", other)
 
 
 def test_ratings_of_one_prompt_are_one_answer_about_two_responses() -> None:
@@ -315,7 +315,7 @@ def test_ratings_of_one_prompt_are_one_answer_about_two_responses() -> None:
 
 
 def test_each_person_of_a_helpsteer_preference_answers() -> None:
-    (native,) = natives("helpsteer2_preference")
+    (native,) = natives("helpsteer2-preference")
     said = native["annotations"]
     assert [(one["choice"], one["strength"]) for one in said] == [(0, 2), (0, 3), ("tie", 0)]
     assert said[0]["rationale"] == "Response 1 is better. True."
@@ -323,10 +323,10 @@ def test_each_person_of_a_helpsteer_preference_answers() -> None:
     assert native["meta"]["preference_strength"] == -2
     alone = {
         key: value
-        for key, value in SAMPLES["helpsteer2_preference"][0].items()
+        for key, value in SAMPLES["helpsteer2-preference"][0].items()
         if not key.startswith(("three", "all"))
     }
-    (native,) = natives("helpsteer2_preference", [alone])
+    (native,) = natives("helpsteer2-preference", [alone])
     assert [one["strength"] for one in native["annotations"]] == [2]
     (native,) = natives("helpsteer3")
     assert winner(native) == "Paint."
@@ -341,12 +341,12 @@ def test_ultrafeedback_is_a_models_and_its_misread_ten_is_a_one() -> None:
     assert said["ratings"]["honesty"] == [1, 5]
     assert said["rationale"] == "[1] Worth 10.\n[2] Worth 8.5."
     assert native["responses"][0]["custom_system_prompt"] == "Be helpful."
-    (native,) = natives("ultrafeedback_binarized")
+    (native,) = natives("ultrafeedback-binarized")
     assert (winner(native), native["annotations"][0]["strength"]) == (GOOD["content"], 5.5)
     assert native["prompt"] == USER["content"]
     assert native["meta"] == {"prompt_id": "p1"}
-    swapped = SAMPLES["ultrafeedback_binarized"][0] | {"score_chosen": 1}
-    assert misfit("ultrafeedback_binarized", swapped).startswith("score_chosen: expected at least")
+    swapped = SAMPLES["ultrafeedback-binarized"][0] | {"score_chosen": 1}
+    assert misfit("ultrafeedback-binarized", swapped).startswith("score_chosen: expected at least")
 
 
 def test_multipref_keeps_every_person() -> None:
@@ -365,16 +365,16 @@ def test_the_arena_tells_ties_from_both_bad() -> None:
     said = [native["annotations"][0] for native in natives("arena")]
     assert [one["choice"] for one in said] == [0, 1, "tie", None]
     assert said[3]["ratings"] == {"acceptable": [0, 0]}
-    (native,) = natives("arena_55k")
+    (native,) = natives("arena-55k")
     assert native["prompt"] == [USER]
     assert winner(native) == "Air.\n\n**User:** And at dusk?\n\n**Assistant:** More air."
-    both = SAMPLES["arena_55k"][0] | {"winner_tie": 1}
-    assert "exactly one of the three" in misfit("arena_55k", both)
+    both = SAMPLES["arena-55k"][0] | {"winner_tie": 1}
+    assert "exactly one of the three" in misfit("arena-55k", both)
     model = SAMPLES["arena"][0] | {"judge": "gpt4_pair"}
     assert natives("arena", [model])[0]["annotations"][0]["kind"] == "llm"
 
 
-@pytest.mark.parametrize("name", ["oasst", "oasst_messages"])
+@pytest.mark.parametrize("name", ["oasst", "oasst-messages"])
 def test_replies_that_were_ranked_become_an_item(name: str) -> None:
     (native,) = natives(name)
     assert (native["id"], native["group"]) == ("m1", "m1")
@@ -383,7 +383,7 @@ def test_replies_that_were_ranked_become_an_item(name: str) -> None:
 
 
 def test_a_message_without_its_tree_is_named() -> None:
-    assert misfit("oasst_messages", FLAT_TREE[3]).startswith("parent_id: expected one first")
+    assert misfit("oasst-messages", FLAT_TREE[3]).startswith("parent_id: expected one first")
 
 
 # --- records of other tools -----------------------------------------------------------------
@@ -424,7 +424,7 @@ def test_flat_argilla_columns_say_the_same() -> None:
 
 
 def test_label_studio_sides_rankers_ratings_and_ties() -> None:
-    pair, ranked, rated = natives("label_studio")
+    pair, ranked, rated = natives("label-studio")
     assert (winner(pair), pair["annotations"][0]["annotator"]) == (TWO["answer1"], "user 3")
     assert pair["annotations"][0]["time_s"] == 7.5
     assert ranked["annotations"][0]["ranking"] == [2, 1]
@@ -435,7 +435,7 @@ def test_label_studio_sides_rankers_ratings_and_ties() -> None:
 
 def test_label_studio_sides_follow_the_names_that_were_shown() -> None:
     swapped = result("pairwise", {"selected": "left"}, ["answer2", "answer1"])
-    (native,) = natives("label_studio", [task(1, TWO, [swapped])])
+    (native,) = natives("label-studio", [task(1, TWO, [swapped])])
     assert winner(native) == TWO["answer2"]
 
 
@@ -451,9 +451,9 @@ def test_label_studio_sides_follow_the_names_that_were_shown() -> None:
 def test_label_studio_buckets_are_orders_only_where_that_is_clear(
     buckets: dict[str, list[str]], ranks: list[int | None] | None
 ) -> None:
-    data = SAMPLES["label_studio"][1]["data"]
+    data = SAMPLES["label-studio"][1]["data"]
     row = task(1, data, [result("ranker", {"ranker": buckets}, "items")])
-    (native,) = natives("label_studio", [row])
+    (native,) = natives("label-studio", [row])
     assert native["annotations"][0].get("ranking") == ranks
 
 
@@ -464,7 +464,7 @@ def test_label_studio_names_of_people_are_not_kept() -> None:
         "completed_by": {"id": 3, "email": "ann@example.org"},
         "created_username": "Ann ann@example.org, 3",
     }
-    (native,) = natives("label_studio", [row])
+    (native,) = natives("label-studio", [row])
     assert "ann@example.org" not in json.dumps(native)
 
 
@@ -472,7 +472,7 @@ def test_label_studio_predictions_are_a_models_and_cancelled_answers_are_none() 
     said = result("pairwise", {"selected": "right"}, ["answer1", "answer2"])
     row = task(1, TWO, [said], predictions=[{"model_version": "m7", "result": [said]}])
     row["annotations"][0]["was_cancelled"] = True
-    (native,) = natives("label_studio", [row])
+    (native,) = natives("label-studio", [row])
     (judge,) = native["annotations"]
     assert (judge["annotator"], judge["kind"], judge["choice"]) == ("m7", "llm", 1)
 
@@ -503,13 +503,13 @@ def test_columns_can_be_named() -> None:
     )
 
 
-@pytest.mark.parametrize("name", ["argilla", "label_studio", "table"])
+@pytest.mark.parametrize("name", ["argilla", "label-studio", "table"])
 def test_a_column_that_is_not_there_is_named(name: str) -> None:
     for columns in ({"prompt": "nowhere"}, {"response_1": "nowhere", "response_2": "else"}):
         assert "nowhere" in misfit(name, SAMPLES[name][0], columns=columns)
 
 
 def test_a_model_can_be_named_as_the_author_of_answers() -> None:
-    (native, *_) = natives("trl_preference", llm="judge-7b")
+    (native, *_) = natives("trl-preference", llm="judge-7b")
     assert native["annotations"][0]["annotator"] == "judge-7b"
     assert native["annotations"][0]["kind"] == "llm"

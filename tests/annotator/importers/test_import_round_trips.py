@@ -77,13 +77,13 @@ def facts(campaign: Campaign) -> set[tuple[Any, ...]]:
     ("export", "format_name", "says"),
     [
         ("native", "native", {"pairs", "ties", "neither", "ranks", "good"}),
-        ("trl-preference", "trl_preference", {"pairs"}),
-        ("reward-pairs", "trl_preference", {"pairs"}),
-        ("openrlhf", "trl_preference", {"pairs"}),
-        ("trl-unpaired", "trl_unpaired", set()),
+        ("trl-preference", "trl-preference", {"pairs"}),
+        ("reward-pairs", "trl-preference", {"pairs"}),
+        ("openrlhf", "trl-preference", {"pairs"}),
+        ("trl-unpaired", "trl-unpaired", set()),
         ("ranking", "ranking", {"pairs", "ties", "ranks"}),
         ("argilla", "argilla", {"pairs", "ties", "neither", "ranks"}),
-        ("label-studio", "label_studio", {"pairs", "ties", "neither", "ranks"}),
+        ("label-studio", "label-studio", {"pairs", "ties", "neither", "ranks"}),
         ("helpsteer", "helpsteer2", set()),
         ("ultrafeedback", "ultrafeedback", set()),
     ],
@@ -197,10 +197,10 @@ def steer(prompt: list[Row], better: str, worse: str) -> Row:
 
 
 WRITTEN: dict[str, tuple[str, Callable[[list[Row], str, str], Row]]] = {
-    "TRL, explicit": ("trl_preference", explicit),
-    "TRL, implicit": ("trl_preference", implicit),
-    "TRL, both": ("trl_preference", both),
-    "HH": ("hh_rlhf", transcript),
+    "TRL, explicit": ("trl-preference", explicit),
+    "TRL, implicit": ("trl-preference", implicit),
+    "TRL, both": ("trl-preference", both),
+    "HH": ("hh-rlhf", transcript),
     "arena": ("arena", arena),
     "HelpSteer3": ("helpsteer3", steer),
 }
@@ -235,7 +235,7 @@ def test_text_that_was_joined_is_cut_where_nothing_gets_lost(
     prompt: str, better: str, worse: str
 ) -> None:
     row = {"chosen": f"start {prompt} {better}", "rejected": f"start {prompt} {worse}"}
-    (native,) = read("trl_preference", [row])
+    (native,) = read("trl-preference", [row])
     chosen = native["responses"][native["annotations"][0]["choice"]]["text"]
     assert native["prompt"] + chosen == row["chosen"]
     assert {native["prompt"] + one["text"] for one in native["responses"]} == set(row.values())
@@ -260,7 +260,7 @@ def test_ranks_survive(ranks: list[int | None], data: Any) -> None:
 def test_labels_survive(labels: dict[tuple[str, str], bool]) -> None:
     rows = [{"prompt": p, "completion": c, "label": label} for (p, c), label in labels.items()]
     found = {}
-    for native in read("trl_unpaired", rows):
+    for native in read("trl-unpaired", rows):
         marks = native["annotations"][0]["ratings"]["acceptable"]
         for response, mark in zip(native["responses"], marks, strict=True):
             found[native["prompt"], response["text"]] = bool(mark)
