@@ -15,7 +15,7 @@ from rest_framework.exceptions import PermissionDenied
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from annotator.api.base import conditional, readable, steered
+from annotator.api.base import Pages, conditional, found, readable, steered
 from annotator.api.idempotency import idempotent
 from annotator.models import Campaign, Guidelines, Membership
 from annotator.services import campaigns as services
@@ -131,6 +131,7 @@ class CampaignList(generics.ListCreateAPIView[Campaign]):
     """Campaigns that you may read; POST makes a draft that is yours."""
 
     serializer_class = CampaignSerializer
+    pagination_class = Pages
 
     def get_queryset(self) -> QuerySet[Campaign]:
         """Campaigns whose figures this person may see."""
@@ -192,8 +193,12 @@ class GuidelinesList(generics.ListAPIView[Guidelines]):
     pagination_class = None
 
     def get_queryset(self) -> QuerySet[Guidelines]:
-        """Those of one campaign that this person may read."""
-        return readable(self.request, self.kwargs["slug"]).guidelines.all()
+        """Those of one campaign that this person may read, or answers in."""
+        user, named = self.request.user, {"slug": self.kwargs["slug"]}
+        answered = Campaign.objects.answered_by(user).exclude(state=Campaign.State.DRAFT)
+        if (mine := answered.filter(**named).first()) is not None:
+            return mine.guidelines.all()
+        return found(Campaign.objects.readable_by(user), "campaign", **named).guidelines.all()
 
     @extend_schema(responses={201: GuidelinesSerializer})
     @idempotent

@@ -207,8 +207,29 @@ def test_a_round_is_asked_for_once(script: Script, campaign: Campaign) -> None:
     refused(script.post(f"{where}retry/"), 409, "is under way")
 
 
+def test_annotators_read_the_guidelines_that_they_are_to_follow(
+    campaign: Campaign, ada: User, sam: User, script: Script
+) -> None:
+    where = f"campaigns/{campaign.slug}/guidelines/"
+    script.post(where, {"text": "Be fair."})
+    assert [one["text"] for one in Script(ada).get(where).json()] == ["Be fair."]
+    refused(Script(sam).get(where), 404)
+    Campaign.objects.update(state="draft")
+    refused(Script(ada).get(where), 404)
+    assert script.get(where).status_code == 200
+
+
+def test_campaigns_come_in_pages(script: Script, ada: User) -> None:
+    for n in range(3):
+        made(script, slug=f"c{n}")
+    page = script.get("campaigns/?page_size=2").json()
+    assert [one["slug"] for one in page["results"]] == ["c2", "c1"]
+    assert page["next"] is not None
+    assert Script(ada).get("campaigns/").json()["results"] == []
+
+
 READING = ["", "items/", "queries/", "annotations/", "annotators/", "rounds/", "models/"]
-READING += ["metrics/", "guidelines/", "exports/"]
+READING += ["metrics/", "exports/", "imports/"]
 STEERING = ["state/", "guidelines/", "members/", "items/", "rounds/"]
 
 

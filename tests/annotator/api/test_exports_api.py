@@ -110,7 +110,7 @@ def test_annotators_and_strangers_do_not_export(
         assert ask(client, campaign, format="native").status_code == 404
         assert client.get(where).status_code == 404
         assert client.get(f"{where}download/").status_code == 404
-        assert client.get("/api/campaigns/").json() == []
+        assert client.get("/api/campaigns/").json()["results"] == []
 
 
 def test_an_unknown_part_is_refused(campaign: Campaign, ada: User, script: Client) -> None:
