@@ -74,7 +74,7 @@ def _operation(verb: str, path: str, said: Schema, schemas: Schema) -> Operation
         summary=summary,
         details=details.strip(),
         parameters=[_parameter(one) for one in said.get("parameters", [])],
-        bodies=[(kind, _written(one.get("schema", {}), schemas)) for kind, one in body.items()],
+        bodies=[(kind, _written(one, schemas)) for kind, one in body.items()],
         answers=[
             (code, one.get("description", ""), _answer(one, schemas))
             for code, one in answers
@@ -97,12 +97,12 @@ def _parameter(one: Schema) -> dict[str, Any]:
 
 def _answer(one: Schema, schemas: Schema) -> str:
     content = next(iter(one.get("content", {}).values()), None)
-    return _written(content.get("schema", {}), schemas) if content else ""
+    return _written(content, schemas) if content else ""
 
 
-def _written(schema: Schema, schemas: Schema) -> str:
-    """A schema as an example of its shape, indented JSON."""
-    shape = _shape(schema, schemas, depth=0)
+def _written(content: Schema, schemas: Schema) -> str:
+    """The example of a body, or its shape where there is none; indented JSON."""
+    shape = content.get("example") or _shape(content.get("schema", {}), schemas, depth=0)
     return json.dumps(shape, indent=2, ensure_ascii=False) if shape not in ({}, None) else ""
 
 

@@ -8,6 +8,7 @@ from drf_spectacular.openapi import AutoSchema
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter
 
+from annotator.api import examples
 from annotator.api.idempotency import HEADER
 
 PROBLEM: Final = {
@@ -70,9 +71,10 @@ class Described(AutoSchema):
 
 
 def finished(result: dict[str, Any], generator: Any, request: Any, public: bool) -> dict[str, Any]:
-    """Every operation may be refused, and says how."""
+    """Every operation may be refused, and says how; examples show what goes in and comes out."""
     result["components"].setdefault("schemas", {})["Problem"] = PROBLEM
     for operations in result["paths"].values():
         for operation in operations.values():
             operation["responses"]["default"] = REFUSED
+    examples.put_into(result)
     return result

@@ -9,8 +9,10 @@ from django.contrib.auth.models import User
 from django.test import Client
 from drf_spectacular.generators import SchemaGenerator
 from drf_spectacular.validation import validate_schema
+from jsonschema import Draft202012Validator
 
 from annotator.api.docs import groups
+from annotator.api.examples import ANSWERS, REQUESTS
 from annotator.api.urls import urlpatterns
 
 
@@ -50,6 +52,31 @@ def test_creating_calls_take_an_idempotency_key(document: dict[str, Any]) -> Non
     }
     # These are idempotent by themselves: items by id, leases by person, answers by key.
     assert {path.rpartition("}/")[2] for path in without} == {"items/", "next/", "undo/", "lease/"}
+
+
+def body(document: dict[str, Any], verb: str, path: str, status: str = "") -> Any:
+    said = document["paths"][path][verb]
+    content = (said["responses"][status] if status else said["requestBody"])["content"]
+    return content["application/json"]
+
+
+def test_every_body_that_is_sent_has_an_example(document: dict[str, Any]) -> None:
+    sent = {
+        (verb, path)
+        for path, operations in document["paths"].items()
+        for verb, said in operations.items()
+        if "application/json" in said.get("requestBody", {}).get("content", {})
+    }
+    assert sent == set(REQUESTS)
+
+
+@pytest.mark.parametrize("where", [*REQUESTS, *ANSWERS], ids=" ".join)
+def test_an_example_is_what_its_schema_says(
+    document: dict[str, Any], where: tuple[str, ...]
+) -> None:
+    shown = body(document, *where)
+    root = {**shown["schema"], "components": document["components"]}
+    Draft202012Validator(root).validate(shown["example"])
 
 
 def test_the_page_has_every_operation(document: dict[str, Any], client: Client) -> None:

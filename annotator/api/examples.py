@@ -1,0 +1,91 @@
+"""Examples in the OpenAPI document and on its page; each is checked against its schema by test."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+CAMPAIGN: Final = "/api/campaigns/{slug}/"
+ITEM: Final = {
+    "id": "q1",
+    "prompt": "Why is the sky blue?",
+    "responses": [{"text": "Scattering.", "model": "small"}, {"text": "Who knows?"}],
+}
+ASSIGNMENT: Final = {
+    "id": "5e0c1f62-3b9f-4d2e-9d53-0f1a2b3c4d5e",
+    "campaign": "everyday",
+    "state": "open",
+    "forms": [{"name": "compare", "question": "Which response is better?", "help": "…"}],
+    "prompt": "Why is the sky blue?",
+    "context": "",
+    "responses": [
+        {"letter": "A", "text": "Scattering."},
+        {"letter": "B", "text": "Who knows?"},
+    ],
+    "answer": {"anyOf": [{"type": "object", "required": ["verdict"]}]},
+    "submission_key": "b7a1c9d0-7a55-4f0e-8a3c-2d1e0f9a8b7c",
+    "lease_until": "2026-11-26T15:30:00Z",
+    "guidelines_version": 1,
+}
+
+# What is sent, by method and path.
+REQUESTS: Final[dict[tuple[str, str], Any]] = {
+    ("post", "/api/campaigns/"): {"slug": "mine", "name": "Mine", "form": "compare", "overlap": 2},
+    ("patch", CAMPAIGN): {"acquisition": "dopt", "batch_size": 64},
+    ("post", f"{CAMPAIGN}state/"): {"state": "running"},
+    ("post", f"{CAMPAIGN}guidelines/"): {"text": "Prefer what is *true*."},
+    ("post", f"{CAMPAIGN}members/"): {"user": "ada", "role": "annotator"},
+    ("post", f"{CAMPAIGN}items/"): [ITEM],
+    ("post", f"{CAMPAIGN}imports/"): {"name": "hf:Anthropic/hh-rlhf"},
+    ("post", "/api/imports/{id}/confirm/"): {"keep_good": True, "history": True},
+    ("post", f"{CAMPAIGN}next/"): {"after": ASSIGNMENT["id"]},
+    ("put", "/api/assignments/{id}/annotation/"): {
+        "verdict": "a2",
+        "rationale": "clearer",
+        "active_ms": 5200,
+    },
+    ("post", f"{CAMPAIGN}webhooks/"): {
+        "url": "https://example.org/hook",
+        "events": ["annotation.recorded"],
+    },
+    ("patch", "/api/webhooks/{id}/"): {"active": False},
+    ("post", f"{CAMPAIGN}exports/"): {
+        "format": "trl-preference",
+        "container": "parquet",
+        "minimum_agreement": 0.6,
+        "test_share": 0.1,
+    },
+}
+# What is answered, by method, path and status.
+ANSWERS: Final[dict[tuple[str, str, str], Any]] = {
+    ("post", f"{CAMPAIGN}next/", "200"): ASSIGNMENT,
+    ("get", "/api/assignments/{id}/", "200"): ASSIGNMENT,
+    ("put", "/api/assignments/{id}/annotation/", "200"): {
+        "id": 17,
+        "outcome": "preference",
+        "strength": 2,
+        "rationale": "clearer",
+        "late": False,
+        "recorded_at": "2026-11-26T15:12:04Z",
+    },
+    ("post", f"{CAMPAIGN}items/", "201"): {
+        "read": 1,
+        "items": 1,
+        "unchanged": 0,
+        "prompts": 1,
+        "responses": 2,
+        "annotations": 0,
+        "gold": 0,
+        "rejected": 0,
+        "problems": [],
+    },
+}
+
+
+def put_into(document: dict[str, Any]) -> None:
+    """Add the examples to an OpenAPI document, at the JSON bodies that they show."""
+    for (verb, path), value in REQUESTS.items():
+        content = document["paths"][path][verb]["requestBody"]["content"]
+        content["application/json"]["example"] = value
+    for (verb, path, status), value in ANSWERS.items():
+        content = document["paths"][path][verb]["responses"][status]["content"]
+        content["application/json"]["example"] = value
