@@ -23,10 +23,12 @@ from django.db import connection
 from django.db.models.functions import Now
 from django.utils import timezone
 
+from annotator import dispatch
 from annotator.models import Delivery
 
-BATCH = 20
+BATCH = 5  # claimed at once: at its slowest, a batch ends before its lease does
 LEASE = timedelta(minutes=2)  # a worker that says nothing for so long has died
+TURN = 60.0  # seconds after which a worker lets other tasks go first
 WAITS = tuple(timedelta(seconds=s) for s in (10, 60, 300, 1800, 7200, 21_600, 86_400))
 TIMEOUT = urllib3.Timeout(connect=5, read=10)
 MOST_READ = 2000  # bytes of an answer that are looked at
@@ -46,12 +48,15 @@ class Refused(Exception):
 
 
 def deliver() -> int:
-    """Send what is due until nothing is; returns how many were tried."""
-    tried = 0
+    """Send what is due, for a minute at most; returns how many were tried."""
+    tried, began = 0, time.monotonic()
     while claimed := _claim():
         for delivery in Delivery.objects.filter(pk__in=claimed).select_related("webhook__campaign"):
             _try(delivery)
         tried += len(claimed)
+        if time.monotonic() - began > TURN:
+            dispatch.deliveries_wait()
+            break
     return tried
 
 
@@ -73,8 +78,10 @@ def _try(delivery: Delivery) -> None:
     elif not hook.active or delivery.attempts > len(WAITS) or delivery.event == "test":
         mine.update(state="failed", status=status, error=error)
     else:
-        wait = WAITS[delivery.attempts - 1]
-        mine.update(status=status, error=error, due_at=timezone.now() + wait)
+        now, wait = timezone.now(), WAITS[delivery.attempts - 1]
+        mine.update(status=status, error=error, due_at=now + wait)
+        # Who does not answer is left alone for a while: others would wait behind each try.
+        hook.deliveries.filter(state="waiting", due_at__lte=now).update(due_at=now + WAITS[0])
 
 
 def body_of(delivery: Delivery) -> bytes:

@@ -163,6 +163,36 @@ def test_failures_are_tried_again_with_growing_waits(
     assert len({body for _, body in receiver.heard}) == 1
 
 
+def test_who_does_not_answer_keeps_nobody_waiting(
+    campaign: Campaign, ada: User, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(webhooks, "BATCH", 1)
+    hook(campaign, "http://127.0.0.1:1/")
+    hook(campaign, receiver.url)
+    for _ in range(3):
+        answer(lease(campaign, ada), ada)
+    assert webhooks.deliver() == 4  # three to the one that hears, one to the other
+    assert len(receiver.heard) == 3
+    waiting = Delivery.objects.filter(state="waiting")
+    assert sorted(waiting.values_list("attempts", flat=True)) == [0, 0, 1]
+    assert not waiting.filter(due_at__lte=timezone.now()).exists()
+
+
+def test_after_a_minute_other_tasks_go_first(
+    campaign: Campaign, ada: User, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(webhooks, "BATCH", 1)
+    monkeypatch.setattr(webhooks, "TURN", -1.0)
+    rung: list[bool] = []
+    monkeypatch.setattr("annotator.dispatch.deliveries_wait", lambda: rung.append(True))
+    hook(campaign, receiver.url)
+    for _ in range(2):
+        answer(lease(campaign, ada), ada)
+    rung.clear()
+    assert webhooks.deliver() == 1
+    assert rung == [True]
+
+
 def test_it_is_given_up_in_the_end_and_can_be_sent_again(
     campaign: Campaign, ada: User, receiver: Receiver
 ) -> None:
