@@ -21,7 +21,8 @@ help: ## show this list
 demo: $(READY) ## start the site with a demo campaign (DEMO_PORT=8000)
 	@DEMO_PORT=$(DEMO_PORT) exec $(RUN) -m config.demo
 
-# Most tests run side by side; browsers, races and killed workers want the machine to themselves.
+# Most tests run side by side, browsers two at a time; races and killed workers want the machine to
+# themselves.
 SIDE_BY_SIDE := -n auto --maxprocesses 4
 ALONE := integration or e2e or concurrent
 
@@ -29,7 +30,8 @@ test: $(READY_DEV) ## run the tests on a private database (PYTEST_ARGS="-k name"
 ifeq ($(strip $(PYTEST_ARGS)),)
 	$(RUN) -m pytest $(SIDE_BY_SIDE) -m "not (slow or $(ALONE))"
 	$(RUN) -m pytest $(SIDE_BY_SIDE) -m "slow and not ($(ALONE))"
-	$(RUN) -m pytest -m "(e2e or concurrent) and not integration"
+	$(RUN) -m pytest -n 2 -m "e2e and not (concurrent or integration)"
+	$(RUN) -m pytest -m "concurrent and not integration"
 else
 	$(RUN) -m pytest $(PYTEST_ARGS)
 endif
