@@ -80,7 +80,7 @@ FORMATS: dict[str, tuple[str, Callable[[int, str, str, str], list[Row]]]] = {
     "trl-unpaired": ("jsonl", trl_unpaired),
     "hh-rlhf": ("json", hh_rlhf),
     "table": ("csv", table),
-    "trl_preference in Parquet": ("parquet", trl_preference),
+    "trl-preference in Parquet": ("parquet", trl_preference),
 }
 
 
