@@ -156,7 +156,7 @@ django.setup()
 from pathlib import Path
 from annotator.exporters import ExportOptions
 from annotator.models import Campaign
-from annotator.services.snapshots import export_to_file
+from annotator.services.export_files import export_to_file
 began, used = time.perf_counter(), time.process_time()
 manifest = export_to_file(campaign=Campaign.objects.get(slug=sys.argv[1]), format_name=sys.argv[2],
                           container=sys.argv[3], out=Path(sys.argv[4]), options=ExportOptions())

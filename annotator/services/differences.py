@@ -13,7 +13,8 @@ from uuid import UUID
 
 from annotator.errors import InvalidInput
 from annotator.models import Snapshot
-from annotator.services.snapshots import PROVENANCE, find_part, store
+from annotator.services.export_files import PROVENANCE
+from annotator.services.snapshots import find_part, store
 
 EXAMPLES = 20  # ids of each kind that are named
 SAME = ("campaign", "format")

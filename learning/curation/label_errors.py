@@ -128,21 +128,11 @@ def label_errors(
         )
         return Finding(NAME, 0, len(given), sentence, figures=figures)
     calibrated = recalibrated(given)
-    confident = suspects(calibrated)
     reliable, known = _reliability(agreement)
     wrong = probability_wrong(calibrated, said, reliable)
     rows = np.flatnonzero(wrong > 0.5)
-    low, high, expected = _expected(wrong[rows])
-    figures |= {
-        "reliability": reliable,
-        "reliability_known": known,
-        "confident_joint": int(confident.sum()),
-        "expected": expected,
-        "expected_low": low,
-        "expected_high": high,
-        "expected_all": float(wrong.sum()),
-        "top": _top(wrong),
-    }
+    figures |= {"reliability": reliable, "reliability_known": known}
+    figures |= {"confident_joint": int(suspects(calibrated).sum()), **_how_many(wrong, rows)}
     return Finding(
         name=NAME,
         rows=len(rows),
@@ -152,6 +142,13 @@ def label_errors(
         drop=rows,
         figures=figures,
     )
+
+
+def _how_many(wrong: Floats, rows: NDArray[np.int64]) -> dict[str, Any]:
+    """Choices that are expected to be wrong: among the suspects, with an interval, and in all."""
+    low, high, expected = _expected(wrong[rows])
+    ends = {"expected": expected, "expected_low": low, "expected_high": high}
+    return {**ends, "expected_all": float(wrong.sum()), "top": _top(wrong)}
 
 
 def recalibrated(given: Floats) -> Floats:

@@ -70,17 +70,14 @@ def margin(
         bad = np.isfinite(values) & (values < good)
         figures["score"] = _tenths(values)
     outside = np.flatnonzero(too_easy | flat | bad)
-    notes = [
-        "too easy" if too_easy[row] else "chosen but not good enough" if bad[row] else "level"
-        for row in outside.tolist()
-    ]
+    notes = np.select([too_easy, bad], ["too easy", "chosen but not good enough"], "level")
     figures |= {"easy": int(too_easy.sum()), "level": int(flat.sum()), "bad": int(bad.sum())}
     return Finding(
         name=NAME,
         rows=len(outside),
         of=len(ahead),
         sentence=_sentence(figures, int(known.sum()), score is not None),
-        examples=worst(outside, chance[outside], notes),
+        examples=worst(outside, chance[outside], notes[outside].tolist()),
         drop=outside,
         figures=figures,
     )

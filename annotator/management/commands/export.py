@@ -12,7 +12,7 @@ from annotator.exporters import FORMATS, ExportOptions
 from annotator.exporters.options import listed
 from annotator.models import Campaign
 from annotator.services.containers import CONTAINERS
-from annotator.services.snapshots import PROVENANCE, export_to_file
+from annotator.services.export_files import PROVENANCE, export_to_file
 
 
 class Command(BaseCommand):

@@ -13,8 +13,8 @@ from django.contrib.auth.models import User
 from annotator.exporters import ExportOptions
 from annotator.models import Campaign
 from annotator.services.campaigns import create_campaign
+from annotator.services.export_files import export_to_file
 from annotator.services.imports import ImportOptions, import_items
-from annotator.services.snapshots import export_to_file
 from tests.annotator.acts import answer, lease
 from tests.campaigns import ask, item, make_campaign
 

@@ -12,8 +12,8 @@ from django.contrib.auth.models import User
 from annotator.errors import InvalidInput
 from annotator.models import Campaign, Prompt, Response
 from annotator.services.campaigns import create_campaign
+from annotator.services.export_files import export_to_file
 from annotator.services.exports import ExportOptions, rows
-from annotator.services.snapshots import export_to_file
 from tests.annotator.acts import answer, lease
 from tests.campaigns import ask, item, load, make_campaign
 from tests.drawn import drawn, put

@@ -12,7 +12,8 @@ from annotator.errors import InvalidInput
 from annotator.exporters import ExportOptions
 from annotator.models import Campaign, CurationReport
 from annotator.services.curation import record_report
-from annotator.services.snapshots import request_snapshot, write_files
+from annotator.services.export_files import write_files
+from annotator.services.snapshots import request_snapshot
 from tests.annotator.acts import answer, lease
 from tests.campaigns import ask, make_campaign
 

@@ -18,18 +18,18 @@ from django.core.management import call_command
 from annotator.errors import InvalidInput
 from annotator.exporters import FORMATS, ExportOptions
 from annotator.models import Campaign, Job, Snapshot
+from annotator.services import export_files
 from annotator.services import jobs as people
 from annotator.services.differences import compare
+from annotator.services.export_files import export_to_file, write_files
 from annotator.services.snapshots import (
     build_snapshot,
     cancel_snapshot,
-    export_to_file,
     find_part,
     parts,
     request_snapshot,
     tidy,
     under_way,
-    write_files,
 )
 from tests.annotator.acts import answer, lease
 from tests.campaigns import ask, item, load, make_campaign
@@ -179,9 +179,7 @@ def test_an_empty_export_says_what_was_looked_at(campaign: Campaign, ada: User) 
 def test_a_cancelled_export_stops_and_leaves_nothing(
     answered: Campaign, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from annotator.services import snapshots
-
-    monkeypatch.setattr(snapshots, "EVERY", -1.0)  # progress at every question
+    monkeypatch.setattr(export_files, "EVERY", -1.0)  # progress at every question
     assert taken(answered, "native").state == "ready"
     asked = request_snapshot(
         campaign=answered, format_name="native", options=ExportOptions(), user=None
@@ -209,9 +207,7 @@ def test_a_cancelled_export_stops_and_leaves_nothing(
 def test_progress_speaks_of_questions_and_rows(
     answered: Campaign, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from annotator.services import snapshots
-
-    monkeypatch.setattr(snapshots, "EVERY", -1.0)
+    monkeypatch.setattr(export_files, "EVERY", -1.0)
     asked = request_snapshot(
         campaign=answered, format_name="native", options=ExportOptions(), user=None
     )
