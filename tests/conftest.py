@@ -35,6 +35,7 @@ SLOW = frozenset(
         *("test_attention", "test_bad_input", "test_campaign_form", "test_cards", "test_choosing"),
         *("test_client_site", "test_client_troubles", "test_demo", "test_downloads"),
         *("test_embedded_postgres", "test_export_options", "test_files", "test_formats"),
+        "test_formats_of_tools",
         *("test_forms_learn", "test_forms_rounds", "test_fuzz_api", "test_heads", "test_hub"),
         *("test_languages", "test_learning_card", "test_learning_ensemble", "test_learning_main"),
         *("test_learning_neighbours", "test_learning_payoff", "test_mixing"),
