@@ -34,9 +34,13 @@ class WebhookForm(forms.ModelForm):
         clean: dict[str, Any] = super().clean() or {}
         try:
             webhooks.check(url=clean.get("url", ""), events=clean.get("events") or [])
+            if "campaign" in clean:  # a new one
+                webhooks.check_room(clean["campaign"])
         except InvalidInput as error:
             field, _, said = str(error).partition(": ")
-            if field not in self.errors:
+            if field not in self.fields:
+                self.add_error(None, str(error))
+            elif field not in self.errors:
                 self.add_error(field, said)
         return clean
 
@@ -67,12 +71,17 @@ class WebhookAdmin(admin.ModelAdmin):
         return ["campaign"] if obj else []
 
     def save_model(self, request: HttpRequest, obj: Webhook, form: Any, change: bool) -> None:
-        """Draw the secret of a new one, and show it."""
-        if not change:
-            obj.secret, obj.created_by = webhooks.new_secret(), request.user  # type: ignore[assignment]
-            said = f"The signing secret, shown only now: {obj.secret}"
-            messages.warning(request, said)
-        super().save_model(request, obj, form, change)
+        """A new one is made as over REST; its secret is shown."""
+        if change:
+            super().save_model(request, obj, form, change)
+            return
+        made = webhooks.add_webhook(
+            campaign=obj.campaign, url=obj.url, events=obj.events, user=request.user
+        )
+        made.active = obj.active
+        made.save(update_fields=["active"])
+        obj.pk = made.pk  # the admin goes on with its own
+        messages.warning(request, f"The signing secret, shown only now: {made.secret}")
 
     @admin.action(description="Send a test", permissions=["change"])
     def send_a_test(self, request: HttpRequest, queryset: QuerySet[Webhook]) -> None:

@@ -20,7 +20,7 @@ from annotator.forms import answer_schema
 from annotator.models import Annotation, Annotator, Assignment
 from annotator.services import rounds
 from annotator.services.annotations import fetch_assignment, record_annotation, undo_last
-from annotator.services.assignments import keep_lease, next_assignment, release_lease
+from annotator.services.assignments import keep_lease, release_lease, visit
 from annotator.services.campaigns import ensure_annotator, mark_guidelines_read
 
 REASON = "X-Tiebreak-Reason"
@@ -110,22 +110,13 @@ class Next(generics.GenericAPIView[Assignment]):
         asked = self.get_serializer(data=request.data or {})
         asked.is_valid(raise_exception=True)
         after = asked.validated_data.get("after")
-        annotator, assignment = _next(request, slug, after)
+        annotator, assignment = visit(slug=slug, user=request.user, after=after)
         rounds.status_for(annotator=annotator)
         if assignment is None or assignment.pk == after:
             reason = why_none(annotator)
             return Response(status=status.HTTP_204_NO_CONTENT, headers={REASON: reason})
         assignment.annotator = annotator
         return Response(AssignmentSerializer(assignment).data)
-
-
-def _next(request: Request, slug: str, after: UUID | None) -> tuple[Annotator, Assignment | None]:
-    try:
-        return next_assignment(slug=slug, user=request.user, after=after)
-    except Missing:  # a first visit: the row under which this person answers is made now
-        campaign = selectors.campaign_to_answer(slug=slug, user=request.user)
-        ensure_annotator(campaign=campaign, user=request.user)
-        return next_assignment(slug=slug, user=request.user, after=after)
 
 
 def why_none(annotator: Annotator) -> str:

@@ -18,6 +18,7 @@ from annotator import selectors
 from annotator.errors import AssignmentClosed, LeaseLost, Missing, NotQualified
 from annotator.models import Annotator, Assignment, Campaign, Query, Slot
 from annotator.services import mixing
+from annotator.services.campaigns import ensure_annotator
 from annotator.services.mixing import lease_end
 
 # Not a person's words: tokens, clocks, and which button was pressed.
@@ -111,6 +112,23 @@ def next_assignment(
     ahead = after is not None
     mine = _resume(annotator, after) or mixing.next_mixed_in(annotator=annotator, ahead=ahead)
     return annotator, mine or _claim(annotator, ahead=ahead)
+
+
+def visit(
+    *, slug: str, user: User, after: uuid.UUID | None = None
+) -> tuple[Annotator, Assignment | None]:
+    """As `next_assignment`; on a first visit the row under which the person answers is made.
+
+    Raises:
+        Missing: no such campaign, a draft, or not for this person.
+        NotQualified: the person did not pass the test that the campaign asks for.
+    """
+    try:
+        return next_assignment(slug=slug, user=user, after=after)
+    except Missing:
+        campaign = selectors.campaign_to_answer(slug=slug, user=user)
+        ensure_annotator(campaign=campaign, user=user)
+        return next_assignment(slug=slug, user=user, after=after)
 
 
 def refuse_unqualified(annotator: Annotator) -> None:

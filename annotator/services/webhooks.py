@@ -68,11 +68,20 @@ def add_webhook(*, campaign: Campaign, url: str, events: list[str], user: User |
     """
     check(url=url, events=events)
     Campaign.objects.select_for_update(no_key=True).get(pk=campaign.pk)
-    if campaign.webhooks.count() >= MOST:
-        raise InvalidInput(f"a campaign has {MOST} webhooks at most; remove one first")
+    check_room(campaign)
     return Webhook.objects.create(
         campaign=campaign, url=url, events=events, secret=new_secret(), created_by=user
     )
+
+
+def check_room(campaign: Campaign) -> None:
+    """Refuse more addresses than a campaign may have.
+
+    Raises:
+        InvalidInput: it has as many already.
+    """
+    if campaign.webhooks.count() >= MOST:
+        raise InvalidInput(f"a campaign has {MOST} webhooks at most; remove one first")
 
 
 def check(*, url: str, events: list[str]) -> None:

@@ -14,12 +14,12 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from annotator import keys, selectors
-from annotator.errors import AnsweredElsewhere, InvalidAnswer, InvalidInput, Missing, NotQualified
+from annotator.errors import AnsweredElsewhere, InvalidAnswer, InvalidInput, NotQualified
 from annotator.models import Annotator, Assignment
 from annotator.querysets import TESTS
 from annotator.services import rounds
 from annotator.services.annotations import fetch_assignment, record_annotation, undo_last
-from annotator.services.assignments import next_assignment, save_draft
+from annotator.services.assignments import next_assignment, save_draft, visit
 from annotator.services.campaigns import ensure_annotator, mark_guidelines_read
 
 from . import mine, onboarding
@@ -57,11 +57,7 @@ def _show(request: HttpRequest, workspace: Workspace, *, status: int = 200) -> H
 def workspace(request: HttpRequest, slug: str) -> HttpResponse:
     """The next question of this campaign, or why there is none."""
     try:
-        annotator, assignment = next_assignment(slug=slug, user=request.user)
-    except Missing:  # a first visit: the row under which this person answers is made now
-        campaign = selectors.campaign_to_answer(slug=slug, user=request.user)
-        ensure_annotator(campaign=campaign, user=request.user)
-        annotator, assignment = next_assignment(slug=slug, user=request.user)
+        annotator, assignment = visit(slug=slug, user=request.user)
     except NotQualified:
         return redirect("qualification", slug=slug)
     if first := _comes_first(annotator):

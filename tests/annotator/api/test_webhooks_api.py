@@ -70,9 +70,15 @@ def test_what_can_never_be_delivered_is_refused(
     assert Webhook.objects.get().url == HOOK["url"]
 
 
-def test_a_campaign_has_so_many_at_most(script: Script, campaign: Campaign, ruth: User) -> None:
+def test_a_campaign_has_so_many_at_most(
+    script: Script, campaign: Campaign, as_ruth: Client
+) -> None:
     Webhook.objects.bulk_create(Webhook(campaign=campaign, **HOOK, secret="x") for _ in range(20))
     refused(script.post(f"campaigns/{campaign.slug}/webhooks/", HOOK), 422, "20 webhooks at most")
+    body = {"campaign": campaign.pk, "active": "on", **HOOK}
+    page = as_ruth.post("/admin/annotator/webhook/add/", body).content.decode()
+    assert "20 webhooks at most" in page
+    assert Webhook.objects.count() == 20
 
 
 def test_others_see_nothing_of_them(campaign: Campaign, made: Any, ada: User, sam: User) -> None:
