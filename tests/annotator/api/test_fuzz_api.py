@@ -22,7 +22,7 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
-from annotator.models import Assignment, Campaign, Import, Query
+from annotator.models import Assignment, Campaign, Import, Query, Snapshot
 from annotator.services.campaigns import ensure_annotator
 from annotator.services.webhooks import add_webhook, try_webhook
 from tests.annotator.acts import lease
@@ -40,6 +40,9 @@ OPERATIONS = {
     for made in SCHEMA.get_all_operations()
 }
 EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "8"))
+
+
+KINDS = ("assignment", "webhook", "export", "import", "quer")
 
 
 @pytest.fixture
@@ -72,6 +75,7 @@ def there(campaign: Campaign, ada: User, ruth: User) -> dict[str, Any]:
         "quer": Query.objects.first().pk,  # type: ignore[union-attr]
         "webhook": hook.pk,
         "delivery": str(try_webhook(webhook=hook).pk),
+        "export": str(Snapshot.objects.create(campaign=campaign, format="native").pk),
         "import": str(Import.objects.create(campaign=campaign, name="x", state="done").pk),
         "assignment": str(assignment.pk),
     }
@@ -80,7 +84,7 @@ def there(campaign: Campaign, ada: User, ruth: User) -> dict[str, Any]:
 def known(path: str, name: str, there: dict[str, Any]) -> Any:
     """What exists under this parameter."""
     if name == "id":
-        name = next(kind for kind in ("assignment", "webhook", "import", "quer") if kind in path)
+        name = next(kind for kind in KINDS if kind in path)
     return there[name]
 
 
@@ -100,7 +104,7 @@ def test_an_operation_keeps_its_word(name: str, ruth: User, there: dict[str, Any
         suppress_health_check=list(HealthCheck),
     )
     def fuzz(case: Any) -> None:
-        for key in () if "exports" in case.path else list(case.path_parameters or {}):
+        for key in list(case.path_parameters or {}):
             case.path_parameters[key] = known(case.path, key, there)
         case.call_and_validate(headers={"Authorization": f"Token {token}"}, checks=CHECKS)
 
