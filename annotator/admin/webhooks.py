@@ -45,6 +45,12 @@ class WebhookForm(forms.ModelForm):
         return clean
 
 
+def _steers(request: HttpRequest) -> bool:
+    """Webhooks belong to their campaign: who may change campaigns may change them."""
+    may: bool = request.user.has_perm("annotator.change_campaign")
+    return may
+
+
 @admin.register(Webhook)
 class WebhookAdmin(admin.ModelAdmin):
     """Added, switched off, tried, removed. The secret is shown once, when it is made."""
@@ -54,6 +60,31 @@ class WebhookAdmin(admin.ModelAdmin):
     list_filter = [("campaign", admin.RelatedOnlyFieldListFilter), "active"]
     list_select_related = ["campaign"]
     actions = ["send_a_test"]
+
+    def has_module_permission(self, request: HttpRequest) -> bool:
+        """Who may change campaigns."""
+        return _steers(request)
+
+    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Who may change campaigns."""
+        return _steers(request)
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        """Who may change campaigns."""
+        return _steers(request)
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Who may change campaigns."""
+        return _steers(request)
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Who may change campaigns."""
+        return _steers(request)
+
+    def get_deleted_objects(self, objs: Any, request: HttpRequest) -> Any:
+        """The log goes with its webhook, although nobody takes single entries out of it."""
+        listed, counts, _, protected = super().get_deleted_objects(objs, request)
+        return listed, counts, set(), protected
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Webhook]:
         """Only those of campaigns that this person steers."""
@@ -105,9 +136,13 @@ class DeliveryAdmin(ReadOnlyAdmin):
         steered = Campaign.objects.steered_by(request.user)
         return Delivery.objects.filter(webhook__campaign__in=steered)
 
+    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Who may change campaigns."""
+        return _steers(request)
+
     def has_send_permission(self, request: HttpRequest) -> bool:
-        """Whoever may change webhooks may try again."""
-        return request.user.has_perm("annotator.change_webhook")
+        """Who may change campaigns may try again."""
+        return _steers(request)
 
     @admin.action(description="Send again", permissions=["send"])
     def send_again(self, request: HttpRequest, queryset: QuerySet[Delivery]) -> None:

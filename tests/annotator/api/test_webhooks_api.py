@@ -5,11 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from django.contrib.auth.models import User
+from django.contrib.auth.models import Permission, User
 from django.test import Client
 
 from annotator.models import Campaign, Delivery, Webhook
+from annotator.services.campaigns import add_member
 from tests.annotator.api.scripts import Script, refused
+from tests.annotator.conftest import signed_in
 
 HOOK = {"url": "https://example.org/hook", "events": ["round.published"]}
 
@@ -89,6 +91,31 @@ def test_others_see_nothing_of_them(campaign: Campaign, made: Any, ada: User, sa
         refused(Script(person).post(f"{where}test/"), 404)
         refused(Script(person).delete(where), 404)
     assert Webhook.objects.exists()
+
+
+def test_who_may_change_campaigns_may_have_them_told_of(campaign: Campaign, sam: User) -> None:
+    User.objects.filter(pk=sam.pk).update(is_staff=True)
+    permission = Permission.objects.get(codename="change_campaign")
+    sam.user_permissions.add(permission)
+    add, log = "/admin/annotator/webhook/add/", "/admin/annotator/delivery/"
+    body = {"campaign": campaign.pk, "active": "on", **HOOK}
+    client = signed_in(sam)
+    assert client.get(add).status_code == client.get(log).status_code == 200
+    assert "not one of the available choices" in client.post(add, body).content.decode()
+    add_member(campaign=campaign, user=sam, role="researcher")
+    assert client.post(add, body).status_code == 302
+    assert Webhook.objects.get().created_by == sam
+    sam.user_permissions.remove(permission)
+    assert client.get(add).status_code == client.get(log).status_code == 403
+
+
+def test_the_admin_removes_one_with_its_log(campaign: Campaign, made: Any, as_ruth: Client) -> None:
+    hook = Webhook.objects.get()
+    Delivery.objects.create(webhook=hook, event="test", payload={}, state="failed")
+    where = f"/admin/annotator/webhook/{hook.pk}/delete/"
+    assert as_ruth.post(where, {"post": "yes"}).status_code == 302
+    assert not Webhook.objects.exists()
+    assert not Delivery.objects.exists()
 
 
 def test_the_admin_makes_one_and_shows_its_secret_once(campaign: Campaign, as_ruth: Client) -> None:
