@@ -87,6 +87,9 @@ def _adjust_settings(var: Path) -> None:
     settings.STATIC_ROOT.mkdir()
     settings.DATABASE_URL = os.environ["DATABASE_URL"]
     settings.DATABASES["default"].update(env.database("DATABASE_URL", settings.DATABASE_URL))
+    # A server's thread that waits for its client's next request holds no connection: the database
+    # could not be removed.
+    settings.DATABASES["default"]["CONN_MAX_AGE"] = 0
     settings.BROKER = choose_broker("memory://localhost/", database=settings.DATABASES["default"])
     settings.CELERY_BROKER_URL = settings.BROKER.url
     settings.CELERY_BROKER_TRANSPORT_OPTIONS = settings.BROKER.transport_options
