@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import IO
 
-from django.db import connections, transaction
+from django.db import transaction
 
 from annotator.errors import InvalidInput
 from annotator.models import Import
 from annotator.services import intake
 from annotator.services.imports import check_items, import_items
+from worker.aside import progress_aside
 from worker.jobs import RunningJob, Superseded
 
 
@@ -23,9 +22,9 @@ def run(job: RunningJob) -> None:
     if not made.under_way:  # it ended meanwhile
         raise Superseded(f"import {made.pk} is {made.state}")
     work = _look if made.state == Import.State.CHECKING else _store
-    with tempfile.TemporaryFile("w+", encoding="utf-8") as rejects, _progress(job) as progress:
+    with tempfile.TemporaryFile("w+", encoding="utf-8") as rejects, progress_aside(job) as tell:
         try:
-            work(job, made, rejects, progress)
+            work(job, made, rejects, lambda read: tell(read, 0, f"{read:,} rows read"))
         except InvalidInput as error:
             with job.fence():
                 intake.record_refused(made=made, error=error, rejects=rejects)
@@ -52,17 +51,3 @@ def _store(
         report = import_items(campaign=made.campaign, rows=rows, options=options, progress=progress)
         with job.fence():
             intake.record_done(made=made, report=report, rejects=rejects)
-
-
-@contextmanager
-def _progress(job: RunningJob) -> Iterator[Callable[[int], None]]:
-    """Progress goes over a connection of its own: the work is one long transaction."""
-    with ThreadPoolExecutor(max_workers=1) as aside:
-
-        def progress(read: int) -> None:
-            aside.submit(job.progress, read, 0, f"{read:,} rows read").result()
-
-        try:
-            yield progress
-        finally:
-            aside.submit(connections.close_all).result()

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import shutil
-from concurrent.futures import ThreadPoolExecutor
-
-from django.db import connection
 
 from annotator.exporters import ExportOptions
 from annotator.models import Snapshot
 from annotator.services.exports import estimate
 from annotator.services.snapshots import build_snapshot, drop_files, publish_snapshot, tidy
+from worker.aside import progress_aside
 from worker.jobs import RunningJob
 
 
@@ -27,17 +25,13 @@ def run(job: RunningJob) -> None:
     )
     options = ExportOptions.checked(snapshot.options)
     total = estimate(campaign=snapshot.campaign, options=options)
-    # The files are written inside one long transaction; progress goes over a connection of its own.
-    with ThreadPoolExecutor(max_workers=1) as aside:
+    with progress_aside(job) as tell:
 
         def progress(questions: int, rows: int) -> None:
             said = f"{questions:,} of about {total:,} questions, {rows:,} rows"
-            aside.submit(job.progress, questions, max(total, questions), said).result()
+            tell(questions, max(total, questions), said)
 
-        try:
-            folder = build_snapshot(snapshot=snapshot, progress=progress)
-        finally:
-            aside.submit(_hang_up).result()
+        folder = build_snapshot(snapshot=snapshot, progress=progress)
     try:
         with job.fence():
             publish_snapshot(snapshot=snapshot, folder=folder)
@@ -45,8 +39,3 @@ def run(job: RunningJob) -> None:
         shutil.rmtree(folder, ignore_errors=True)
         drop_files(name=folder.name)
         raise
-
-
-def _hang_up() -> None:
-    """Close the connection of the thread that this runs in."""
-    connection.close()

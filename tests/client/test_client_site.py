@@ -166,8 +166,11 @@ def test_wrong_settings_are_named_by_field(site: Client) -> None:
 def test_a_wrong_token_and_what_is_not_for_you_are_told_apart(
     script: Callable[..., Client], sam: User, live_server: Any, sky: Campaign
 ) -> None:
-    with pytest.raises(Unauthorized, match="401 Unauthorized: Invalid token"):
-        list(Client(live_server.url, "wrong").campaigns())
+    with (
+        Client(live_server.url, "wrong") as other,
+        pytest.raises(Unauthorized, match="401 Unauthorized: Invalid token"),
+    ):
+        list(other.campaigns())
     with pytest.raises(NotFound, match="no campaign 'sky' that you may read"):
         script(sam).campaign("sky").refresh()
     sky.finish()
