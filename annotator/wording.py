@@ -16,6 +16,12 @@ FELL_BACK = {
         "Choosing has not been shown to save answers here, so questions are drawn at random, one a "
         "prompt; it is tried again on the campaign's own answers when they have doubled."
     ),
+    "untried": (
+        "Nothing shows yet that choosing saves answers here, and where a response occurs in few "
+        "pairs it seldom does, so questions are drawn at random, one a prompt, until it has been "
+        "tried on the campaign's own answers. To choose at once, switch 'fall back to random' off "
+        "or name another function."
+    ),
 }
 
 

@@ -4,23 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from annotator.catalogue import DEFAULT_ACQUISITION
 from annotator.models import Campaign, EncoderCard
-from learning import answering
+from learning import answering, heads
 from learning.acquisition import Recipe
 from learning.answering import Answering, pair_features
 from learning.data import Belief, Context, Pool, Prompts
 from learning.selection import FALLBACK, Batch, Choice, compose_batch
-from learning.sets import SetChoice, Side, compose_sets, inside_pairs
+from learning.sets import BLIND, SetChoice, Side, compose_sets, inside_pairs
 from worker import embedding, memory, promptindex
 from worker.embedding import Progress
 from worker.events import events
 from worker.space import Space
 from worker.store import Ints, Labels
+
+# Pairs in which a response must occur (median) for the default to choose before it was tried. On
+# people's answers it pays at 33 (ukp_convarg1) and has not been shown to at 8 or fewer; see
+# docs/decisions/0012-choosing-has-to-pay.md.
+RECURS: Final = 16
 
 
 @dataclass(frozen=True)
@@ -31,7 +37,7 @@ class Policy:
         name: Of the function.
         config: Options that differ from their defaults.
         because: What made the campaign fall back, if anything did: its ``encoder`` cannot learn
-            here, or the ``payoff`` of choosing has not been shown.
+            here, the ``payoff`` of choosing was tried and not shown, or it is ``untried``.
         finding: What the newest card says about that.
     """
 
@@ -41,18 +47,30 @@ class Policy:
     finding: str = ""
 
     @classmethod
-    def of(cls, campaign: Campaign, encoder_key: str) -> Policy:
-        """What the campaign asks for, unless its newest card speaks against it."""
+    def of(cls, campaign: Campaign, space: Space) -> Policy:
+        """What the campaign asks for, unless evidence speaks against it.
+
+        The default, left as it is, needs some that speaks for it: a replay on the campaign's own
+        answers, or responses that recur. What somebody chose is believed until it was tried.
+        """
         asked = cls(campaign.acquisition, campaign.acquisition_config)
-        card = newest_card(campaign, encoder_key)
-        if card is None or not campaign.fall_back:
+        if not campaign.fall_back or asked.name in BLIND:
             return asked
-        if card.learnable is False:
+        card = newest_card(campaign, space.encoder_key)
+        if card is not None and card.learnable is False:
             return cls(FALLBACK, because="encoder", finding=card.sentence)
-        payoff = card.payoff(campaign.acquisition, campaign.acquisition_config)
-        if payoff is not None and payoff["pays"] is False:
+        found = card.payoff(campaign.acquisition, campaign.acquisition_config) if card else None
+        payoff = found or {"pays": None, "sentence": ""}
+        if payoff["pays"] is False:
             return cls(FALLBACK, because="payoff", finding=payoff["sentence"])
+        if payoff["pays"] is None and asked.unasked_for and not recurs(space):
+            return cls(FALLBACK, because="untried", finding=payoff["sentence"])
         return asked
+
+    @property
+    def unasked_for(self) -> bool:
+        """Whether nobody named this function or gave it a parameter."""
+        return self.name == DEFAULT_ACQUISITION and not self.config
 
 
 @dataclass(frozen=True)
@@ -74,6 +92,11 @@ class Chosen:
         return np.asarray(put | np.isin(code, pairs[:, 0] * base + pairs[:, 1]))
 
 
+def recurs(space: Space) -> bool:
+    """Whether responses occur in so many pairs that the default may choose untried."""
+    return heads.recurrence(space.trainable) >= RECURS
+
+
 def newest_card(campaign: Campaign, encoder_key: str) -> EncoderCard | None:
     """The newest card of this encoder."""
     return campaign.encoder_cards.filter(encoder_key=encoder_key).first()
@@ -91,7 +114,7 @@ def choose(
     progress: Progress,
 ) -> Chosen:
     """Compose the batch of round `number`."""
-    policy = Policy.of(campaign, space.encoder_key)
+    policy = Policy.of(campaign, space)
     recipe = Recipe.of(policy.name, policy.config)
     ready = recipe.waits(belief) is None
     paying = costs(campaign, space) if ready and recipe.common.per_minute else None

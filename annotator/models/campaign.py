@@ -93,7 +93,8 @@ class Campaign(models.Model):
         "fall back to random",
         default=True,
         help_text="Draw questions at random, one a prompt, for as long as the encoder card says "
-        "that this encoder has learnt nothing here, or that choosing was tried and did not pay.",
+        "that this encoder has learnt nothing here, or that choosing was tried and did not pay, "
+        "and, with the default function, until it was tried, unless responses recur in many pairs.",
     )
     head = models.CharField(
         max_length=40, default=AUTO_HEAD, help_text="What is trained on the features."

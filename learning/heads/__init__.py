@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 from learning.errors import ConfigError
-from learning.heads._recurring import choose, recurring
+from learning.heads._recurring import choose, recurrence, recurring
 from learning.heads.base import Head
 from learning.heads.ensemble import DeepEnsemble
 from learning.heads.item_bt import ItemBT
@@ -62,6 +62,7 @@ __all__ = [
     "LinearBT",
     "choose",
     "get",
+    "recurrence",
     "recurring",
     "update",
 ]

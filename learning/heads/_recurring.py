@@ -33,6 +33,12 @@ def choose(pairs: NDArray[np.int64]) -> str:
     return "item_bt" if often else "linear_bt"
 
 
+def recurrence(pairs: NDArray[np.int64]) -> float:
+    """Return in how many different pairs ``(N, 2)`` a response occurs: the median; 0 of none."""
+    count = _pairs_per_row(pairs)
+    return float(np.median(count[count > 0])) if count.any() else 0.0
+
+
 def _pairs_per_row(pairs: NDArray[np.int64]) -> NDArray[np.int64]:
     """Return in how many different pairs every row occurs, shape ``(largest row + 1,)``."""
     if not len(pairs):

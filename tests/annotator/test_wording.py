@@ -62,6 +62,10 @@ def noted(**selection: Any) -> dict[str, Any]:
             report(instead_of="dopt", because="payoff"),
             f"{FELL_BACK['payoff']} (The campaign asks for dopt.)",
         ),
+        (
+            report(instead_of="dopt", because="untried"),
+            f"{FELL_BACK['untried']} (The campaign asks for dopt.)",
+        ),
     ],
 )
 def test_what_happened_is_said(given: dict[str, Any], said: str) -> None:

@@ -253,6 +253,12 @@ def test_rows_recur_in_different_pairs():
     assert not len(recurring(np.empty((0, 2), dtype=np.int64)))
 
 
+def test_how_often_a_response_recurs_is_the_median_over_those_that_occur():
+    pairs = np.array([[0, 1], [1, 0], [1, 2], [3, 9], [2, 3], [1, 3]])
+    assert heads.recurrence(pairs) == 2  # of 1, 3, 2, 3 and 1
+    assert heads.recurrence(np.empty((0, 2), dtype=np.int64)) == 0
+
+
 @settings(max_examples=40)
 @given(
     pairs=st.lists(st.tuples(st.integers(-1, 50), st.integers(-1, 50)), max_size=60),

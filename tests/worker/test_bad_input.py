@@ -157,7 +157,7 @@ def test_an_encoder_that_gives_no_numbers_is_named_with_how_many_texts(
 def test_a_head_that_has_seen_too_little_leaves_the_choice_to_chance_and_says_so(
     ada: User,
 ) -> None:
-    campaign = begin([rich(n) for n in range(60)], ada)
+    campaign = begin([rich(n) for n in range(60)], ada, fall_back=False)
     work()
     report = Round.objects.get().report
     assert report["policy"]["asked_for"] == campaign.acquisition == "dopt"

@@ -212,6 +212,7 @@ def test_a_young_campaign_says_why_its_policy_was_not_asked(running: Campaign) -
 def test_the_default_waits_until_there_are_as_many_answers_as_features(
     running: Campaign, ada: User
 ) -> None:
+    Campaign.objects.update(fall_back=False)
     taught(running, ada)
     said = wording.sentences(again(running).report)
     assert said[0].startswith(f"dopt waits for {256 + 17} comparisons, the head has seen ")
@@ -267,8 +268,8 @@ def test_the_policy_stays_in_force_otherwise(running: Campaign, case: str) -> No
     if case == "a newer card":
         card(running, learnable=True)
     running.fall_back = case != "switched off"
-    key = choosing.embedding.open_store(running).encoder_key
-    assert choosing.Policy.of(running, key).name == "entropy"
+    found = space.load(running, progress=nobody)
+    assert choosing.Policy.of(running, found).name == "entropy"
 
 
 PAID = {"acquisition": "entropy", "config": {"screen": 3}, "pays": False, "sentence": "No gain."}
@@ -302,8 +303,37 @@ def test_the_function_stays_in_force_unless_it_was_tried_in_vain(
     }
     card(running, learnable=True, payoff=PAID | changes.get(case, {}))
     running.fall_back = case != "switched off"
-    key = choosing.embedding.open_store(running).encoder_key
-    assert choosing.Policy.of(running, key).name == "entropy"
+    found = space.load(running, progress=nobody)
+    assert choosing.Policy.of(running, found).name == "entropy"
+
+
+def test_the_default_draws_at_random_until_it_was_tried(running: Campaign, ada: User) -> None:
+    taught(running, ada)
+    card(running, learnable=True, payoff=DEFAULT | {"pays": None})
+    made = again(running)
+    said = made.report["policy"]
+    assert (said["name"], said["because"], said["card"]) == ("random_unique", "untried", "No gain.")
+    words = wording.sentences(made.report)[0]
+    assert words == f"{wording.FELL_BACK['untried']} (The campaign asks for dopt.)"
+
+
+DEFAULT = {"acquisition": "dopt", "config": {}, "sentence": "No gain."}
+
+
+@pytest.mark.parametrize(
+    "case", ["it pays", "a parameter was set", "switched off", "responses recur"]
+)
+def test_the_default_chooses_where_something_speaks_for_it(running: Campaign, case: str) -> None:
+    if case == "it pays":
+        card(running, learnable=True, payoff=DEFAULT | {"pays": True})
+    if case == "a parameter was set":
+        choose_by(running, "dopt", after=16)
+    if case == "responses recur":
+        load(running, [rich(n) | {"prompt": f"{n % 4} of four"} for n in range(600, 720)])
+        running.candidates = "prompt"
+    running.fall_back = case != "switched off"
+    found = space.load(running, progress=nobody)
+    assert choosing.Policy.of(running, found).name == "dopt"
 
 
 # --- what a question costs -----------------------------------------------------------------
