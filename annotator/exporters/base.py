@@ -16,6 +16,8 @@ Rows = Iterator[tuple[Row, Row]]
 Column = Any
 Columns = dict[str, Column]
 TURNS: Column = [{"role": "string", "content": "string"}]
+ASIDE = ("skip", "flag")  # outcomes that say nothing about the responses
+NOTHING: Row = {}  # shared by all that have no more to say; never changed
 FAR = 20.0  # no question weighs more, however improbable it was
 
 SELECTION = frozenset(
@@ -104,7 +106,7 @@ class Said(NamedTuple):
     @property
     def judges(self) -> bool:
         """Whether it says something about the responses: no skip, no flag."""
-        return self.outcome not in ("skip", "flag")
+        return self.outcome not in ASIDE
 
 
 @dataclass(slots=True)
@@ -132,6 +134,8 @@ class Question:
     @property
     def is_holdout(self) -> bool:
         """Whether one of its prompts is reserved for testing."""
+        if not self.prompts:
+            return self.prompt.is_holdout
         return self.prompt.is_holdout or any(p.is_holdout for p in self.prompts.values())
 
     @property
@@ -182,6 +186,11 @@ class Context:
     def turns(self) -> Column:
         """The type of a prompt or a completion."""
         return TURNS if self.chat else "string"
+
+    @cached_property
+    def judge_weight(self) -> float:
+        """What a judge's answer weighs; 0 where it does not vote."""
+        return {"out": 0.0, "in": 1.0, "weighted": self.options.judge_weight}[self.options.judges]
 
     def weight(self, question: Question) -> float:
         """What the question weighs by the way it was chosen."""

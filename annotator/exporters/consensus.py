@@ -18,10 +18,11 @@ from itertools import combinations
 from typing import NamedTuple
 
 from . import reliability
-from .base import Context, Question, Said, Text, depths
+from .base import ASIDE, Context, Question, Said, Text, depths
 
 UNSAID = 2.0  # the strength of a preference that has none: plainly better, in the middle of 1 to 3
-AHEAD, BEHIND, LEVEL, UNKNOWN = 1, -1, 0, None
+AHEAD, BEHIND, LEVEL = 1, -1, 0
+UNKNOWN: int | None = None
 
 
 class Vote(NamedTuple):
@@ -69,12 +70,11 @@ class Good(NamedTuple):
 
 def counted(question: Question, context: Context) -> list[tuple[Said, float]]:
     """The answers that vote, and what each weighs, by the options on judges."""
-    options = context.options
-    judge = {"out": 0.0, "in": 1.0, "weighted": options.judge_weight}[options.judges]
+    judge = context.judge_weight
     return [
         (said, weight)
         for said in question.answers
-        if said.judges and (weight := 1.0 if said.kind == "human" else judge) > 0
+        if said.outcome not in ASIDE and (weight := 1.0 if said.kind == "human" else judge) > 0
     ]
 
 
@@ -98,30 +98,28 @@ def votes(
 ) -> list[Vote]:
     """What everybody says about a pair."""
     neither = context.options.neither
+    left_first, right_first = [[left.pk], [right.pk]], [[right.pk], [left.pk]]
     found = []
     for said, weight in answers:
+        tiers, side = said.tiers, UNKNOWN
         if said.outcome == "neither":
             if neither == "out":
                 continue
-            side: int | None = LEVEL if neither == "tie" else UNKNOWN
-        else:
-            side = _side(said, left.pk, right.pk)
+            side = LEVEL if neither == "tie" else UNKNOWN
+        elif tiers == left_first:  # the usual case, at once
+            side = AHEAD
+        elif tiers == right_first:
+            side = BEHIND
+        elif tiers:
+            side = _side(said, tiers, left.pk, right.pk)
         if edited and side is None:
             continue
         found.append(Vote(said, side, _strength(said), weight))
     return found
 
 
-def _side(said: Said, left: int, right: int) -> int | None:
-    tiers = said.tiers
-    if not tiers:
-        return UNKNOWN
-    if len(tiers) == 2 and len(tiers[0]) == 1 == len(tiers[1]):  # the usual case, at once
-        (a,), (b,) = tiers
-        if (a, b) == (left, right):
-            return AHEAD
-        return BEHIND if (a, b) == (right, left) else UNKNOWN
-    tier = depths(said)
+def _side(said: Said, tiers: list[list[int]], left: int, right: int) -> int | None:
+    tier = {pk: depth for depth, level in enumerate(tiers) for pk in level}
     if left not in tier or right not in tier:
         return UNKNOWN
     if tier[left] == tier[right]:
@@ -139,8 +137,9 @@ def _picked(said: Said) -> bool:
 
 def _strength(said: Said) -> float:
     """What was pressed, where the answer is about two responses; of a ranking, the usual one."""
-    two = said.tiers is not None and sum(map(len, said.tiers)) == 2
-    return float(said.strength) if two and said.strength else UNSAID
+    if said.strength and said.tiers is not None and sum(map(len, said.tiers)) == 2:
+        return float(said.strength)
+    return UNSAID
 
 
 def verdicts(question: Question, context: Context) -> Iterator[Verdict]:
@@ -198,16 +197,18 @@ def _verdict(
 ) -> Verdict:
     sign = -1 if side == BEHIND else 1
     better, worse = (right, left) if side == BEHIND else (left, right)
-    compared = [vote for vote in found if vote.side is not None]
-    weight = sum(vote.weight for vote in compared)
-    margin = sum(v.weight * (v.side or 0) * v.strength for v in compared) * sign
+    weight = margin = 0.0
+    for vote in found:
+        if vote.side is not None:
+            weight += vote.weight
+            margin += vote.weight * vote.side * vote.strength
     return Verdict(
         better,
         worse,
         side == LEVEL,
         agreement,
-        margin / weight if weight else 0.0,
-        max((vote.weight for vote in found), default=1.0),
+        margin * sign / weight if weight else 0.0,
+        max([vote.weight for vote in found], default=1.0),
         _counts(found, side),
         None,
     )
@@ -215,14 +216,14 @@ def _verdict(
 
 def _sums(found: Sequence[Vote]) -> tuple[float, float, float, float]:
     ahead = behind = level = total = 0.0
-    for vote in found:
-        total += vote.weight
-        if vote.side == AHEAD:
-            ahead += vote.weight
-        elif vote.side == BEHIND:
-            behind += vote.weight
-        elif vote.side == LEVEL:
-            level += vote.weight
+    for _, side, _, weight in found:
+        total += weight
+        if side == AHEAD:
+            ahead += weight
+        elif side == BEHIND:
+            behind += weight
+        elif side == LEVEL:
+            level += weight
     return ahead, behind, level, total
 
 

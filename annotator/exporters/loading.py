@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import closing
 from typing import Any, NamedTuple
 
@@ -19,13 +19,14 @@ from annotator.models import Campaign
 from annotator.querysets import TESTS
 
 from .ahead import ahead
-from .base import Asked, Item, Prompt, Question, Said, Text
+from .base import NOTHING, Asked, Item, Prompt, Question, Said, Text
 from .options import ExportOptions
+from .quick import loads
 
 KNOWN = ("gold", *TESTS)  # arms whose answer was known
-FEWEST, MOST = 50, 2000  # queries in a batch
+FEWEST, MOST = 50, 1000  # queries in a batch
 CHARACTERS = 4_000_000  # of text in a batch, about
-NOTHING: dict[str, Any] = {}  # shared by all that have no more to say; never changed
+EXTRA = 10  # where an answer's `extra` is in what `QUERIES` brings
 Names = dict[int, tuple[str, str]]
 Tree = Callable[[str], str]
 
@@ -34,7 +35,7 @@ SELECT q.id, q.item_id, q.prompt_id, r.number, q.arm, q.acquisition, q.score, q.
        mr.number, ARRAY(SELECT response_id FROM annotator_queryresponse m WHERE m.query_id = q.id),
        (SELECT json_agg(json_build_array(
             a.id, a.query_id, a.annotator_id, a.via, a.outcome, a.tiers, a.acceptable, a.strength,
-            a.rationale, a.details, a.extra, a.late, a.display_order, a.guidelines_version,
+            a.rationale, a.details, a.extra::text, a.late, a.display_order, a.guidelines_version,
             to_char(a.recorded_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"+00:00"'),
             a.active_ms, a.submission_key) ORDER BY a.id)::text
         FROM annotator_annotation a WHERE a.query_id = q.id AND {standing})
@@ -176,19 +177,16 @@ class Loader:
         if answers is None:
             return None
         names, said = self.names, []
-        for pk, query, annotator, *rest in json.loads(answers):
-            said.append(Said(pk, query, annotator, *names[annotator], *rest))
+        for one in loads(answers):
+            one[EXTRA] = NOTHING if one[EXTRA] == "{}" else json.loads(one[EXTRA])
+            one[3:3] = names[one[2]]
+            said.append(Said._make(one))
         return _Found(Asked._make(row[:9]), row[9], said)
 
     def adapt(self, characters: int, queries: int) -> None:
         """Choose the size of the next batch by the length of this one's texts."""
         wanted = int(CHARACTERS * queries / max(characters, 1))
         self.size = min(max(wanted, FEWEST), MOST, 2 * self.size)
-
-
-def _tree(text: str) -> dict[str, Any]:
-    found: dict[str, Any] = NOTHING if text == "{}" else json.loads(text)
-    return found
 
 
 def _array(pks: Iterable[int]) -> str:
@@ -218,7 +216,9 @@ class _Batch:
         characters = 0
         for pk, prompt, text, model, parent, extra, digest in cursor.fetchall():
             characters += len(text)
-            made = Text(pk, prompt, text, model, parent, _tree(extra))
+            made = Text._make(
+                (pk, prompt, text, model, parent, NOTHING if extra == "{}" else json.loads(extra))
+            )
             if pk in wanted:
                 self.texts[pk], self.digests[pk] = made, digest
             if parent in wanted:
@@ -229,11 +229,12 @@ class _Batch:
         prompts |= {text.prompt_id for text in self.texts.values()}
         cursor.execute(PROMPTS, [_array(prompts)])
         for pk, digest, content, context, is_holdout in cursor.fetchall():
-            self.prompts[pk] = Prompt(pk, digest, json.loads(content), context, is_holdout)
+            self.prompts[pk] = Prompt(pk, digest, loads(content), context, is_holdout)
         items = {found.asked.item_id for found in self.found if found.asked.item_id}
         cursor.execute(ITEMS, [_array(items)])
         for pk, name, task, source, group, extra, responses, positions in cursor.fetchall():
-            self.items[pk] = Item(pk, name, task, source, group, _tree(extra))
+            known = NOTHING if extra == "{}" else json.loads(extra)
+            self.items[pk] = Item(pk, name, task, source, group, known)
             self.places[pk] = dict(zip(responses, positions, strict=True))
         if self.loader.tree is not None:
             cursor.execute(GROUPS, [self.loader.campaign.pk, _array(prompts)])
@@ -241,51 +242,63 @@ class _Batch:
 
     def questions(self) -> Iterator[Question]:
         """Queries about the same responses of an item taken together; others by themselves."""
-        by_item: dict[int, list[_Found]] = defaultdict(list)
+        by_item: dict[int, list[_Found]] = {}
         for found in self.found:
             if found.asked.item_id is not None:
-                by_item[found.asked.item_id].append(found)
+                by_item.setdefault(found.asked.item_id, []).append(found)
         for pk, same in by_item.items():
-            yield from self._of_item(self.items[pk], same)
+            for name, shown, about in self._of_item(pk, same):
+                if made := self._made(name, self.items[pk], shown, about):
+                    yield made
         for found in self.found:
             if found.asked.item_id is None:
-                yield from self._loose(found)
+                shown = sorted(found.members)
+                if made := self._made(self._name(found, shown), None, shown, [found]):
+                    yield made
 
-    def _loose(self, found: _Found) -> Iterator[Question]:
-        shown = sorted(found.members)
-        prompt = self.prompts[found.asked.prompt_id]
+    def _name(self, found: _Found, shown: list[int]) -> str:
+        """Of a question that belongs to no item: by what it is about."""
         name = "-".join(self.digests[pk][:8] for pk in shown)
-        yield from self._made(f"{prompt.digest[:16]}:{name}", None, shown, [found])
+        return f"{self.prompts[found.asked.prompt_id].digest[:16]}:{name}"
 
-    def _of_item(self, item: Item, found: list[_Found]) -> Iterator[Question]:
-        places = self.places[item.pk]
+    def _of_item(self, pk: int, found: list[_Found]) -> list[tuple[str, list[int], list[_Found]]]:
+        """Name, responses and queries of each question about an item or a part of it."""
+        name, places = self.items[pk].external_id, self.places[pk]
+        if len(found) == 1 and len(found[0].members) == len(places):  # the usual case, at once
+            return [(name, sorted(places, key=places.__getitem__), found)]
         by_set: dict[tuple[int, ...], list[_Found]] = {}
         for one in found:
             shown = tuple(sorted(one.members, key=places.__getitem__))
             by_set.setdefault(shown, []).append(one)
-        for shown, same in by_set.items():
-            suffix = ""
-            if len(shown) != len(places):  # a part of the item
-                suffix = "#" + "-".join(str(places[pk]) for pk in shown)
-            yield from self._made(item.external_id + suffix, item, list(shown), same)
+        return [
+            (
+                name if len(shown) == len(places) else f"{name}#{_numbers(shown, places)}",
+                list(shown),
+                same,
+            )
+            for shown, same in by_set.items()
+        ]
 
     def _made(
         self, name: str, item: Item | None, shown: list[int], found: list[_Found]
-    ) -> Iterator[Question]:
-        responses = [self.texts[pk] for pk in shown]
-        prompt = self.prompts[found[0].asked.prompt_id]
+    ) -> Question | None:
+        """The question; None where another prompt of it is held out, and that stays here."""
+        texts, prompt = self.texts, self.prompts[found[0].asked.prompt_id]
+        responses = [texts[pk] for pk in shown]
         prompts: dict[int, Prompt] = {}
-        if any(text.prompt_id != prompt.pk for text in responses):
-            prompts = {text.prompt_id: self.prompts[text.prompt_id] for text in responses}
-            held = any(one.is_holdout for one in prompts.values())
-            if held and not self.loader.options.include_holdout:
-                return
+        for text in responses:
+            if text.prompt_id != prompt.pk:
+                prompts = {one.prompt_id: self.prompts[one.prompt_id] for one in responses}
+                held = any(one.is_holdout for one in prompts.values())
+                if held and not self.loader.options.include_holdout:
+                    return None
+                break
         made = Question(
             name,
             prompt,
             item,
             responses,
-            [said for one in found for said in one.answers],
+            found[0].answers if len(found) == 1 else [a for one in found for a in one.answers],
             [one.asked for one in found],
             [edit for pk in shown for edit in self.edits[pk]] if self.edits else [],
             prompts,
@@ -293,4 +306,8 @@ class _Batch:
         if self.loader.tree is not None:
             own = prompts or {prompt.pk: prompt}
             made.groups = {pk: self.groups.get(pk, one.digest) for pk, one in own.items()}
-        yield made
+        return made
+
+
+def _numbers(shown: Iterable[int], places: Mapping[int, int]) -> str:
+    return "-".join(str(places[pk]) for pk in shown)

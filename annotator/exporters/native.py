@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
 from typing import Any
 
-from .base import Context, Format, Question, Row, Rows, Said, Text, depths, ranks
+from .base import NOTHING, Context, Format, Question, Row, Rows, Said, Text
 
 KEY = "tiebreak_key"  # in `meta`: names the answer among all campaigns
 
@@ -29,8 +30,10 @@ def make(question: Question, context: Context) -> Rows:
     if prompt.context:
         row["context"] = prompt.context
     row["responses"] = [_response(response) for response in question.responses]
-    named = context.options.annotators == "numbers"
-    row["annotations"] = [annotation(said, question, named=named) for said in question.answers]
+    named, index = context.options.annotators == "numbers", Places(question)
+    row["annotations"] = [
+        annotation(said, question, index, named=named) for said in question.answers
+    ]
     yield row | extra, {}
 
 
@@ -39,100 +42,138 @@ def _response(response: Text) -> Row:
     return {"text": response.text, **model, **response.extra}
 
 
-def annotation(said: Said, question: Question, *, named: bool = False) -> Row:
+class Places(dict[int, int]):
+    """Where each response stands in the row, by its id."""
+
+    def __init__(self, question: Question) -> None:
+        super().__init__((text.pk, n) for n, text in enumerate(question.responses))
+
+    @cached_property
+    def names(self) -> dict[str, str]:
+        """The same as texts."""
+        return {str(pk): str(n) for pk, n in self.items()}
+
+
+def annotation(said: Said, question: Question, index: Places, *, named: bool = False) -> Row:
     """One answer in the native schema; imported ones as they came, under a number if wanted."""
     if said.via == "import":
         came = dict(said.extra)
         if named and came.get("annotator") is not None:
             came["annotator"] = said.annotator
         return came
-    ids = question.ids
+    tiers, details = said.tiers or [], said.details
     # An edit is in the weak order and not among the responses that were asked about.
-    places = depths(said)
-    known = {pk: place for pk, place in places.items() if pk in ids}
+    order = [known for tier in tiers if (known := [pk for pk in tier if pk in index])]
     row: Row = {
         "annotator": said.annotator,
         "kind": said.kind,
-        "choice": choice(known, ids, said.outcome),
-        "strength": said.strength,
-        "ranking": _ranking(known, ids) if len(ids) > 2 else None,
-        "ratings": _ratings(said, known, ids) or None,
-        "rationale": said.rationale or None,
-        "edit": _edit(said, places, question),
-        "time_s": None if said.active_ms is None else said.active_ms / 1000,
+        "choice": choice(order, index, said.outcome),
     }
-    row = {key: value for key, value in row.items() if value is not None or key == "choice"}
-    meta = {"outcome": said.outcome, KEY: said.submission_key}
-    if said.details:
-        meta["details"] = by_index(said.details, ids)
-    return row | {"meta": meta}
+    if said.strength is not None:
+        row["strength"] = said.strength
+    if len(index) > 2 and len(order) > 1:  # 1 is best, null unranked
+        rank = {pk: n for n, tier in enumerate(order, start=1) for pk in tier}
+        row["ranking"] = [rank.get(pk) for pk in index]
+    if ratings := _ratings(said, tiers, index):
+        row["ratings"] = ratings
+    if said.rationale:
+        row["rationale"] = said.rationale
+    if question.edits and (edit := _edit(said, tiers, question, index)):
+        row["edit"] = edit
+    if said.active_ms is not None:
+        row["time_s"] = said.active_ms / 1000
+    meta: Row = {"outcome": said.outcome, KEY: said.submission_key}
+    if details:
+        meta["details"] = by_index(details, index)
+    row["meta"] = meta
+    return row
 
 
-def choice(places: Mapping[int, int], ids: Sequence[int], outcome: str) -> int | str | None:
+def choice(
+    order: Sequence[Sequence[int]], index: Mapping[int, int], outcome: str
+) -> int | str | None:
     """The index of the one response above all others, or "tie"."""
     if outcome == "tie":
         return "tie"
-    if outcome != "preference" or len(places) < 2:
+    if outcome != "preference" or len(order) < 2:
         return None
-    best = min(places.values())
-    winners = [pk for pk, place in places.items() if place == best]
-    return ids.index(winners[0]) if len(winners) == 1 else None
+    best = order[0]
+    return index[best[0]] if len(best) == 1 else None
 
 
-def _ranking(places: Mapping[int, int], ids: Sequence[int]) -> list[int | None] | None:
-    """Ranks of the responses, 1 is best and null unranked; None where nothing was ranked."""
-    return ranks(places, ids) if len(set(places.values())) > 1 else None
-
-
-def _ratings(said: Said, places: Mapping[int, int], ids: Sequence[int]) -> Row:
+def _ratings(said: Said, tiers: Sequence[Sequence[int]], index: Places) -> Row:
     """Marks by aspect, and who is above the line of good enough."""
-    given = said.details.get("rate", {}).get("ratings", {})
-    found: Row = {
-        aspect: [given_marks.get(str(pk)) for pk in ids]
-        for aspect, given_marks in sorted(given.items())
-    }
+    found: Row = {}
+    if "rate" in said.details:
+        given = said.details["rate"].get("ratings", NOTHING)
+        for aspect in sorted(given):
+            marks = given[aspect]
+            found[aspect] = [marks.get(name) for name in index.names]
     line = said.acceptable
     if line is not None:
-        found["acceptable"] = [int(places[pk] < line) if pk in places else None for pk in ids]
+        depth = {pk: n for n, tier in enumerate(tiers) for pk in tier}
+        found["acceptable"] = [int(depth[pk] < line) if pk in depth else None for pk in index]
     return found
 
 
-def _edit(said: Said, places: Mapping[int, int], question: Question) -> Row | None:
+def _edit(
+    said: Said, tiers: Sequence[Sequence[int]], question: Question, index: Places
+) -> Row | None:
     """The rewrite that the weak order has beside the responses that were asked about."""
-    made = next((text for text in question.edits if text.pk in places), None)
+    placed = {pk for tier in tiers for pk in tier}
+    made = next((text for text in question.edits if text.pk in placed), None)
     if made is None:
         return None
     reasons = said.details.get("edit", {}).get("reasons") or []
-    index = question.ids.index(made.parent_id or 0)
-    return {"response": index, "text": made.text, "reasons": reasons}
+    return {"response": index[made.parent_id or 0], "text": made.text, "reasons": reasons}
 
 
-def by_index(details: Any, ids: Sequence[int]) -> Any:
+def by_index(details: Mapping[str, Any], index: Places) -> Row:
     """Details with responses as they are numbered in the row: ids do not leave the system."""
-    index = {pk: n for n, pk in enumerate(ids)}
-    told: Row = {}
+    told = dict(details)
     for name, part in details.items():
-        if not isinstance(part, dict):
-            told[name] = part
-            continue
-        told[name] = {key: _told(key, value, index) for key, value in part.items()}
+        if isinstance(part, dict) and not TELL.keys().isdisjoint(part):
+            told[name] = {
+                key: TELL[key](value, index) if key in TELL else value
+                for key, value in part.items()
+            }
     return told
 
 
-def _told(key: str, value: Any, index: Mapping[int, int]) -> Any:
-    if key == "aspects":
-        return {aspect: index.get(who, who) for aspect, who in value.items()}
-    if key == "ratings":
-        return {a: {index[int(pk)]: m for pk, m in given.items()} for a, given in value.items()}
-    if key == "thumbs":
-        return {index[int(pk)]: thumb for pk, thumb in value.items()}
-    if key == "highlights":
-        return [{**mark, "response": index[mark["response"]]} for mark in value]
-    if key == "unranked":
-        return [index[pk] for pk in value]
-    return index.get(value, value) if key in ("of", "unchanged") else value
+def _one(value: Any, index: Places) -> Any:
+    return index.get(value, value)
 
 
+def _aspects(value: Any, index: Places) -> Row:
+    return {aspect: index.get(who, who) for aspect, who in value.items()}
+
+
+def _marks(value: Any, index: Places) -> Row:
+    return {name: _by_name(given, index) for name, given in value.items()}
+
+
+def _by_name(value: Any, index: Places) -> Row:
+    names = index.names
+    return {names[pk]: given for pk, given in value.items()}
+
+
+def _highlights(value: Any, index: Places) -> list[Row]:
+    return [{**mark, "response": index[mark["response"]]} for mark in value]
+
+
+def _listed(value: Any, index: Places) -> list[int]:
+    return [index[pk] for pk in value]
+
+
+TELL: dict[str, Callable[[Any, Places], Any]] = {  # parts of details that name responses
+    "aspects": _aspects,
+    "ratings": _marks,
+    "thumbs": _by_name,
+    "highlights": _highlights,
+    "unranked": _listed,
+    "of": _one,
+    "unchanged": _one,
+}
 FORMAT = Format(
     name="native",
     title="Tiebreak's own",

@@ -19,6 +19,7 @@ from django.db.models import Max
 from annotator.errors import InvalidInput
 from annotator.exporters import Question
 from annotator.exporters.card import card
+from annotator.exporters.quick import dumps
 from annotator.models import Campaign
 from annotator.services import containers, exports
 
@@ -141,10 +142,10 @@ def _write_rows(
     }
     side = containers.Lines(folder / PROVENANCE)
     for question, row, about in export.rows(seen.question):
-        line = exports.ENCODE(row)
+        line = dumps(row)
         data[question.split].add(row, line)
-        about["row"] = hashlib.sha256(line.encode()).hexdigest()[:16]
-        side.add(about, exports.ENCODE(about))
+        about["row"] = hashlib.sha256(line).hexdigest()[:16]
+        side.add(about, dumps(about))
         seen.row(question, about)
     files = {names[split]: one.close() for split, one in data.items()}
     return files | {PROVENANCE: side.close()}

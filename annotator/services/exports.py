@@ -8,7 +8,6 @@ repeats. What formats do is in `annotator.exporters`.
 from __future__ import annotations
 
 import hashlib
-import json
 from array import array
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -22,6 +21,7 @@ from annotator.exporters import FORMATS, SELECTION, Context, ExportOptions, Form
 from annotator.exporters.consensus import counted, marks, pairs, votes
 from annotator.exporters.loading import Loader
 from annotator.exporters.options import AUTO
+from annotator.exporters.quick import dumps
 from annotator.exporters.reliability import Answers
 from annotator.models import Annotation, Campaign, CurationReport, Item, QueryResponse
 from annotator.services.curation import checked_names, excluded_ids, newest_report
@@ -33,7 +33,6 @@ __all__ = ["FORMATS", "Export", "ExportOptions", "prepare", "rows"]
 Row = dict[str, Any]
 TRAIN, TEST = "train", "test"
 USUAL = ExportOptions()
-ENCODE = json.JSONEncoder(ensure_ascii=False, check_circular=False, separators=(",", ":")).encode
 
 
 def rows(
@@ -91,7 +90,7 @@ class Export:
             seen(question)
             about = None
             for row, own in make(question, context):
-                if once is not None and not once.first(ENCODE(row)):
+                if once is not None and not once.first(dumps(row)):
                     context.left_out["duplicates"] += 1
                     continue
                 if about is None:
@@ -255,9 +254,9 @@ class _Once:
     def __init__(self) -> None:
         self.table, self.used = array("Q", bytes(8 * 1024)), 0
 
-    def first(self, row: str) -> bool:
+    def first(self, row: bytes) -> bool:
         """Whether this row is new; it is known from now on."""
-        key = int.from_bytes(hashlib.blake2b(row.encode(), digest_size=8).digest(), "big") or 1
+        key = int.from_bytes(hashlib.blake2b(row, digest_size=8).digest(), "big") or 1
         if not self._put(self.table, key):
             return False
         self.used += 1
@@ -283,14 +282,14 @@ class _Once:
 
 def _pictures(question: Question, known: Any) -> Row:
     """Checksums of the pictures that a question shows; most show none, and cost nothing."""
-    texts = [*question.responses, *question.edits]
     prompt = question.prompt
-    if not any("picture:" in text.text for text in texts) and "picture:" not in (
-        f"{prompt.content}{prompt.context}"
-    ):
-        return {}
-    found: Row = known.shown(prompt, texts)
-    return found
+    content = prompt.content if isinstance(prompt.content, str) else str(prompt.content)
+    texts = [*question.responses, *question.edits]
+    for text in (content, prompt.context, *[one.text for one in texts]):
+        if "picture:" in text:
+            found: Row = known.shown(prompt, texts)
+            return found
+    return {}
 
 
 def provenance(question: Question) -> Row:

@@ -91,8 +91,8 @@ def test_duplicates_leave_once_when_asked(ada: User) -> None:
 
 def test_the_table_of_known_rows_grows_and_forgets_nothing() -> None:
     once = _Once()
-    assert all(once.first(str(n)) for n in range(3000))
-    assert not any(once.first(str(n)) for n in range(3000))
+    assert all(once.first(str(n).encode()) for n in range(3000))
+    assert not any(once.first(str(n).encode()) for n in range(3000))
 
 
 def answered(ada: User, rows_: list[Any]) -> Campaign:
