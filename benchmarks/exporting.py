@@ -25,6 +25,7 @@ from config.guardian import Guardian
 
 WORDS = 60  # in a prompt or a response, about 360 characters
 SLUG = "large"
+FLOOR = "copy"
 
 FILL = """
 INSERT INTO annotator_prompt (campaign_id, digest, content, context, lot, is_holdout)
@@ -89,7 +90,7 @@ def main() -> int:
     ask.add_argument("--answers", type=int, default=1_000_000)
     ask.add_argument("--overlap", type=int, default=3)
     ask.add_argument("--formats", default="", help="names, separated by commas; all by default")
-    ask.add_argument("--container", default="jsonl")
+    ask.add_argument("--container", default="jsonl", help="names, separated by commas")
     ask.add_argument(
         "--keep", type=Path, help="a folder whose database is made once and used again"
     )
@@ -110,7 +111,11 @@ def main() -> int:
         os.environ.update(environment)
         demo.manage(environment, "Preparing the tables ...", "migrate", "--verbosity=0")
         _fill(options.answers // options.overlap, options.overlap)
-        found = [_measure(name, options.container, folder) for name in _formats(options.formats)]
+        found = [
+            _measure(name, container, folder)
+            for container in options.container.split(",")
+            for name in _formats(options.formats)
+        ]
     report = {"answers": options.answers, "overlap": options.overlap, "load": os.getloadavg()}
     print(json.dumps(report | {"formats": found}, indent=2))
     if options.out:
@@ -121,7 +126,7 @@ def main() -> int:
 def _formats(names: str) -> list[str]:
     from annotator.exporters import FORMATS
 
-    return names.split(",") if names else list(FORMATS)
+    return names.split(",") if names else [FLOOR, *FORMATS]
 
 
 def _fill(questions: int, overlap: int) -> None:
@@ -150,21 +155,65 @@ def _fill(questions: int, overlap: int) -> None:
 
 
 CHILD = """
-import json, sys, time, resource
+import json, sys, time
 import django
 django.setup()
 from pathlib import Path
-from annotator.exporters import ExportOptions
-from annotator.models import Campaign
-from annotator.services.export_files import export_to_file
+from benchmarks.exporting import FLOOR, copied, exported
+work = copied if sys.argv[2] == FLOOR else exported
 began, used = time.perf_counter(), time.process_time()
-manifest = export_to_file(campaign=Campaign.objects.get(slug=sys.argv[1]), format_name=sys.argv[2],
-                          container=sys.argv[3], out=Path(sys.argv[4]), options=ExportOptions())
+rows, answers = work(sys.argv[1], sys.argv[2], sys.argv[3], Path(sys.argv[4]))
 seconds, cpu = time.perf_counter() - began, time.process_time() - used
 peak = next(l for l in open('/proc/self/status') if l.startswith('VmHWM')).split()[1]
-print(json.dumps({'rows': manifest['rows'], 'answers': manifest['counts']['answers'],
-                  'seconds': seconds, 'cpu_s': cpu, 'peak_mb': int(peak) / 1024}))
+print(json.dumps({'rows': rows, 'answers': answers, 'seconds': seconds, 'cpu_s': cpu,
+                  'peak_mb': int(peak) / 1024}))
 """
+TABLES = {
+    "prompt": "id, digest, content, context, is_holdout",
+    "response": "id, prompt_id, text, model, parent_id, extra",
+    "item": 'id, external_id, task, source, "group", extra',
+    "itemresponse": "item_id, response_id, position",
+    "query": "id, item_id, prompt_id, arm, acquisition, score, propensity",
+    "queryresponse": "query_id, response_id",
+    "annotation": "id, query_id, annotator_id, via, outcome, tiers, acceptable, strength, "
+    "rationale, details, extra, late, display_order, guidelines_version, recorded_at, active_ms, "
+    "submission_key",
+}
+
+
+def exported(slug: str, name: str, container: str, out: Path) -> tuple[int, int]:
+    """Rows and answers of an export."""
+    from annotator.exporters import ExportOptions
+    from annotator.models import Campaign
+    from annotator.services.export_files import export_to_file
+
+    manifest = export_to_file(
+        campaign=Campaign.objects.get(slug=slug),
+        format_name=name,
+        container=container,
+        out=out,
+        options=ExportOptions(),
+    )
+    return manifest["rows"], manifest["counts"]["answers"]
+
+
+def copied(slug: str, name: str, container: str, out: Path) -> tuple[int, int]:
+    """Rows and answers of the tables as they are: nothing that reads them can be faster."""
+    import hashlib
+
+    from django.db import connection
+
+    rows: dict[str, int] = {}
+    sha = hashlib.sha256()
+    with connection.cursor() as cursor, out.open("wb") as file:
+        for table, columns in TABLES.items():
+            query = f"COPY annotator_{table} ({columns}) TO STDOUT"
+            with cursor.copy(query) as copy:
+                for part in copy:
+                    sha.update(part)
+                    file.write(part)
+            rows[table] = cursor.rowcount
+    return rows["query"], rows["annotation"]
 
 
 def _measure(name: str, container: str, folder: Path) -> dict[str, Any]:
@@ -186,6 +235,8 @@ def _measure(name: str, container: str, folder: Path) -> dict[str, Any]:
         "rows_per_s": round(found["rows"] / found["seconds"]),
         "answers_per_s": round(found["answers"] / found["seconds"]),
         "answers_per_cpu_s": round(found["answers"] / found["cpu_s"]),
+        "cpu_s_per_million_answers": round(1e6 * found["cpu_s"] / found["answers"], 1),
+        "cpu_s_per_million_rows": round(1e6 * found["cpu_s"] / found["rows"], 1),
         "load": round(os.getloadavg()[0], 1),
     }
     line = {"format": name, "container": container, **found, **per_second}
