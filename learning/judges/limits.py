@@ -103,15 +103,10 @@ class Budget:
             return self._spent
 
     @property
-    def left(self) -> Decimal | None:
-        """Neither spent nor set aside; None without a limit."""
+    def unspent(self) -> Decimal | None:
+        """What is not spent, set aside or not; None without a limit."""
         with self._lock:
-            return None if self._limit is None else self._limit - self._spent - self._aside
-
-    def allows(self, most: Decimal) -> bool:
-        """Whether a call that costs so much at most could be made now."""
-        left = self.left
-        return left is None or most <= left
+            return None if self._limit is None else self._limit - self._spent
 
     @contextmanager
     def holding(self, most: Decimal) -> Iterator[Hold]:

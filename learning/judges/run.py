@@ -6,7 +6,7 @@ from collections.abc import Callable, Hashable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import Final
+from typing import Final, TypeAlias
 
 from learning.judges.base import Ask, Call, Judge
 from learning.judges.errors import Cancelled, JudgeError, SpendLimit
@@ -15,6 +15,7 @@ from learning.judges.limits import Budget, Stop
 from learning.judges.swapping import Judgement, judge
 
 PATIENCE: Final = 5
+_UnderWay: TypeAlias = "dict[Future[Judgement], tuple[Question, Decimal]]"
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +112,7 @@ class Run:
         self.report = Report(len(self.questions))
 
     def __iter__(self) -> Iterator[Judged]:
-        under_way: dict[Future[Judgement], Question] = {}
+        under_way: _UnderWay = {}
         with ThreadPoolExecutor(self.workers, "judge") as pool:
             try:
                 while True:
@@ -120,14 +121,13 @@ class Run:
                         return
                     done, _ = wait(under_way, return_when=FIRST_COMPLETED)
                     for future in done:
-                        yield self._settled(under_way.pop(future), future.result())
+                        question, _most = under_way.pop(future)
+                        yield self._settled(question, future.result())
             finally:
-                for future, question in under_way.items():
+                for future, (question, _most) in under_way.items():
                     self._settled(question, future.result())
 
-    def _begin(
-        self, under_way: dict[Future[Judgement], Question], pool: ThreadPoolExecutor
-    ) -> None:
+    def _begin(self, under_way: _UnderWay, pool: ThreadPoolExecutor) -> None:
         """Put questions under way, as many as there are workers, unless the run is to end."""
         while len(under_way) < self.workers and self._begun < self.report.asked:
             question = self.questions[self._begun]
@@ -135,21 +135,24 @@ class Run:
                 self.report.stopped = self.report.stopped or Cancelled()
             if self.report.stopped is not None:
                 return
-            if (limit := self._too_dear(question)) is not None:
-                if not under_way:  # otherwise what they do not use of theirs may be enough
-                    self.report.stopped = limit
+            times = 2 if self.who.swaps and len(question.order) > 1 else 1
+            most = times * self.who.worst_cost(question.ask)
+            if not self._affords(most, under_way):
                 return
             self._begun += 1
             future = pool.submit(judge, self.who, question.ask, question.order, told=self.told)
-            under_way[future] = question
+            under_way[future] = question, most
 
-    def _too_dear(self, question: Question) -> SpendLimit | None:
-        times = 2 if self.who.swaps and len(question.order) > 1 else 1
-        most = times * self.who.worst_cost(question.ask)
-        if self.budget.allows(most):
-            return None
-        left = max(self.budget.left or Decimal(0), Decimal(0))
-        return SpendLimit(f"the next question could cost {most:f}; {left:f} is left")
+    def _affords(self, most: Decimal, under_way: _UnderWay) -> bool:
+        """Whether a question can be paid for beside those under way, both orders of each."""
+        unspent = self.budget.unspent
+        if unspent is None or most + sum(held for _, held in under_way.values()) <= unspent:
+            return True
+        if not under_way:  # otherwise what they do not use of theirs may be enough
+            left = max(unspent, Decimal(0))
+            said = f"the next question could cost {most:f}; {left:f} is left"
+            self.report.stopped = SpendLimit(said)
+        return False
 
     def _settled(self, question: Question, judgement: Judgement) -> Judged:
         """Count and keep one result."""

@@ -20,8 +20,7 @@ class Verdict:
 
     Attributes:
         said: What was said, by form, in the order in which the forms are asked.
-        tiers: The weak order, best first. As on a person's page the first form that orders
-            decides it.
+        tiers: The weak order, best first. As on a person's page the first form decides it.
         acceptable: How many tiers are good enough; None where that was not said.
         strength: 1 to 3, or None.
         p: Probability that response 0 is preferred to response 1; None unless there are two.
@@ -70,15 +69,16 @@ def verdict(said: Mapping[str, Said], rationale: str = "") -> Verdict:
     """
     parts = list(said.values())
     first = parts[0]
-    ordering = next((part for part in parts if part.good is None), first)
-    tiers, acceptable = ordering.tiers, ordering.acceptable
-    for part in parts:
-        if part.good is not None and part is not ordering:
+    tiers, acceptable = first.tiers, first.acceptable
+    for part in parts[1:]:
+        if part.good is not None:
             acceptable = _line(tiers, part.good)
-    p = _probability(ordering) if sum(len(tier) for tier in tiers) == 2 else None
+        elif acceptable is None and part.tiers == tiers:
+            acceptable = part.acceptable
+    uncompared = first.uncompared or any(p.uncompared for p in parts if p.good is None)
+    p = _probability(first) if sum(len(tier) for tier in tiers) == 2 else None
     strength = next((part.strength for part in parts if part.strength is not None), None)
     confidence = None if p is None else max(p, 1 - p)
-    uncompared = ordering.uncompared
     return Verdict(dict(said), tiers, acceptable, strength, p, confidence, rationale, uncompared)
 
 

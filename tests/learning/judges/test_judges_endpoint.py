@@ -97,9 +97,12 @@ def test_a_silent_endpoint_is_given_up_after_the_last_try():
         handler.close_connection = True
         return True
 
-    with serving(silent) as server, connect(server, timeout=0.1, tries=2) as endpoint:
-        with pytest.raises(errors.Unreachable, match=r"within 0\.1 s"):
-            endpoint.chat(request())
+    with (
+        serving(silent) as server,
+        connect(server, timeout=0.1, tries=2) as endpoint,
+        pytest.raises(errors.Unreachable, match=r"within 0\.1 s"),
+    ):
+        endpoint.chat(request())
     assert len(server.bodies) == 2
 
 
@@ -116,19 +119,24 @@ def test_an_answer_that_drips_is_bounded_in_time():
         return True
 
     began = time.monotonic()
-    with serving(drip) as server, connect(server, timeout=0.2, tries=1) as endpoint:
-        with pytest.raises(errors.Unreachable):
-            endpoint.chat(request())
-        assert time.monotonic() - began < 0.7
+    with (
+        serving(drip) as server,
+        connect(server, timeout=0.2, tries=1) as endpoint,
+        pytest.raises(errors.Unreachable),
+    ):
+        endpoint.chat(request())
+    assert time.monotonic() - began < 0.7  # all of it would take 0.8
 
 
 def test_nobody_there_is_unreachable():
     with serving() as server:
         gone = server.url
     stop = Hurried()
-    with Endpoint(gone, stop=stop, tries=3, jitter=lambda: 0.0) as endpoint:
-        with pytest.raises(errors.Unreachable, match="out of reach"):
-            endpoint.chat(request())
+    with (
+        Endpoint(gone, stop=stop, tries=3, jitter=lambda: 0.0) as endpoint,
+        pytest.raises(errors.Unreachable, match="out of reach"),
+    ):
+        endpoint.chat(request())
     assert [wait for wait in stop.waits if wait] == [0.5, 1.0]
 
 
@@ -147,9 +155,12 @@ def test_whoever_asks_to_wait_for_an_hour_is_not_waited_for():
         handler.say(429, {"error": {"message": "quota"}}, Retry_After="3600")
         return True
 
-    with serving(hour) as server, connect(server) as endpoint:
-        with pytest.raises(errors.Busy, match="wait for 3600 s"):
-            endpoint.chat(request())
+    with (
+        serving(hour) as server,
+        connect(server) as endpoint,
+        pytest.raises(errors.Busy, match="wait for 3600 s"),
+    ):
+        endpoint.chat(request())
     assert len(server.bodies) == 1
 
 
@@ -177,27 +188,36 @@ def test_what_does_not_pass_is_named_at_once(status, body, kind, said):
         handler.say(status, body, Location="http://127.0.0.1:9/elsewhere")
         return True
 
-    with serving(refuse) as server, connect(server) as endpoint:
-        with pytest.raises(kind, match=said) as caught:
-            endpoint.chat(request())
+    with (
+        serving(refuse) as server,
+        connect(server) as endpoint,
+        pytest.raises(kind, match=said) as caught,
+    ):
+        endpoint.chat(request())
     assert type(caught.value) is kind
     chats = [sent for sent in server.bodies if sent is not None]
     assert len(chats) == (2 if kind is errors.Rejected else 1)  # once more without extras
 
 
 def test_a_missing_model_is_told_with_those_that_are_there():
-    with serving() as server, connect(server) as endpoint:
-        with pytest.raises(errors.NoSuchModel, match="it lists: tiny, small"):
-            endpoint.chat(request("huge"))
+    with (
+        serving() as server,
+        connect(server) as endpoint,
+        pytest.raises(errors.NoSuchModel, match="it lists: tiny, small"),
+    ):
+        endpoint.chat(request("huge"))
 
 
 def test_an_oversized_answer_is_not_read_to_its_end(monkeypatch):
     monkeypatch.setattr(endpoints, "_MOST", 1000)
     long = completion("x" * 2000)
     reply = lambda handler, body, count: (handler.say(200, long), True)[1]  # noqa: E731
-    with serving(reply) as server, connect(server) as endpoint:
-        with pytest.raises(errors.ServerFault, match="more than 1,000 bytes"):
-            endpoint.chat(request())
+    with (
+        serving(reply) as server,
+        connect(server) as endpoint,
+        pytest.raises(errors.ServerFault, match="more than 1,000 bytes"),
+    ):
+        endpoint.chat(request())
     assert len(server.bodies) == 1
 
 
@@ -213,9 +233,12 @@ def test_whoever_speaks_something_else_is_a_bad_address(headers, kind, said):
         handler.say(200, b"<html>", kind=kind, **headers),
         True,
     )[1]
-    with serving(reply) as server, connect(server) as endpoint:
-        with pytest.raises(errors.BadAddress, match=said):
-            endpoint.models()
+    with (
+        serving(reply) as server,
+        connect(server) as endpoint,
+        pytest.raises(errors.BadAddress, match=said),
+    ):
+        endpoint.models()
 
 
 @pytest.mark.parametrize(
@@ -299,9 +322,12 @@ def test_a_key_that_an_endpoint_quotes_gets_into_no_error_and_no_call():
 
 
 def test_a_wrong_key_is_named_without_it():
-    with serving() as server, connect(server, key=Secret("sk-wrong")) as endpoint:
-        with pytest.raises(errors.WrongKey) as caught:
-            endpoint.chat(request())
+    with (
+        serving() as server,
+        connect(server, key=Secret("sk-wrong")) as endpoint,
+        pytest.raises(errors.WrongKey) as caught,
+    ):
+        endpoint.chat(request())
     assert "sk-" not in str(caught.value)
 
 
