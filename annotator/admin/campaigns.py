@@ -15,7 +15,7 @@ from django.utils.safestring import SafeString
 
 from annotator.errors import TiebreakError
 from annotator.models import Campaign, Guidelines, Membership
-from annotator.services import campaigns, cards, rounds
+from annotator.services import campaigns, cards, removal, rounds
 
 from .base import ReadOnlyAdmin
 from .campaign_form import OPTION_COLUMNS, CampaignForm, blocks_for, form_for
@@ -121,9 +121,19 @@ class CampaignAdmin(admin.ModelAdmin):
         return {} if obj is not None else self.prepopulated_fields
 
     def has_delete_permission(self, request: HttpRequest, obj: Campaign | None = None) -> bool:
-        """A campaign with answers stays: what people answered is never deleted."""
-        allowed = super().has_delete_permission(request, obj)
-        return allowed and obj is not None and not obj.annotations.exists()
+        """Who may change it, and one by one; a campaign with answers stays, for what people
+        answered is never deleted."""
+        may = obj is not None and self.has_change_permission(request, obj)
+        return may and obj is not None and not obj.annotations.exists()
+
+    def get_deleted_objects(self, objs: Any, request: HttpRequest) -> Any:
+        """What goes with it, by number: rows that nobody may delete one by one go, too."""
+        counts = removal.contents(next(iter(objs)))
+        return [f"{count:,} {name}" for name, count in counts.items()], counts, set(), []
+
+    def delete_model(self, request: HttpRequest, obj: Campaign) -> None:
+        """With all its rows and files."""
+        removal.delete_campaign(campaign=obj)
 
     def save_model(
         self, request: HttpRequest, obj: Campaign, form: CampaignForm, change: bool
