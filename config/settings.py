@@ -156,6 +156,7 @@ JOB_HEARTBEAT_SECONDS = env.integer(
 )
 WEBHOOK_PRIVATE = env.boolean("WEBHOOK_PRIVATE", False)  # webhooks may go inside the network
 SWEEP_SECONDS = env.integer("SWEEP_SECONDS", 10, minimum=1)
+KEEP_UPLOADS_DAYS = env.integer("KEEP_UPLOADS_DAYS", 30, minimum=1)
 ENCODER = env.text("TIEBREAK_ENCODER", "default")
 TORCH_THREADS = env.integer("TORCH_THREADS", 2, minimum=1)
 CELERY_BROKER_URL = BROKER.url
@@ -184,7 +185,12 @@ CELERY_BEAT_SCHEDULE = {
         "task": "worker.sweep",
         "schedule": float(SWEEP_SECONDS),
         "options": {"queue": "default", "expires": float(SWEEP_SECONDS * 3)},
-    }
+    },
+    "tidy": {
+        "task": "worker.tidy",
+        "schedule": 3600.0,
+        "options": {"queue": "default", "expires": 3600.0},
+    },
 }
 CELERY_BEAT_SCHEDULE_FILENAME = str(VAR_DIR / "beat-schedule")
 CELERY_BEAT_SYNC_EVERY = 1  # written after every sweep: `config.probe` looks at its age

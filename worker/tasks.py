@@ -6,7 +6,7 @@ from celery import shared_task
 
 from annotator.models import Campaign
 from annotator.services import rounds
-from worker import jobs, runner, schedule, webhooks
+from worker import jobs, runner, schedule, upkeep, webhooks
 
 
 @shared_task(name="worker.run_job", acks_late=True)  # type: ignore[untyped-decorator]
@@ -37,3 +37,9 @@ def deliver() -> str:
 def sweep() -> str:
     """Ring again for lost jobs, give up hopeless ones, ask for rounds that are due."""
     return schedule.sweep()
+
+
+@shared_task(name="worker.tidy")  # type: ignore[untyped-decorator]
+def tidy() -> str:
+    """Remove files that nobody needs any more."""
+    return upkeep.tidy()

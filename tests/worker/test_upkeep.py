@@ -1,0 +1,43 @@
+"""Once an hour: what workers keep of campaigns that are gone."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.conf import settings as configured
+
+from annotator.services.campaigns import create_campaign
+from worker import tasks
+
+pytestmark = pytest.mark.django_db
+
+
+def test_models_and_indexes_go_with_their_campaign(settings: Any, tmp_path: Path) -> None:
+    settings.VAR_DIR, settings.MEDIA_ROOT = tmp_path, tmp_path / "media"
+    pk = create_campaign(slug="sky", name="Sky").pk
+    for number in (pk, 999_999):
+        for name in (
+            f"models/campaign-{number}/00001-all-1.safetensors",
+            f"index/campaign-{number}.npz",
+            f"index/campaign-{number}-prompts.npz",
+            f"features/.campaign-{number}.lock",
+        ):
+            (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+            (tmp_path / name).write_bytes(b"x")
+    (tmp_path / "features" / "shard").write_bytes(b"shared")
+    assert tasks.tidy().endswith("4 models and indexes of campaigns that are gone")
+    left = sorted(str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*") if path.is_file())
+    assert left == [
+        f"features/.campaign-{pk}.lock",
+        "features/shard",
+        f"index/campaign-{pk}-prompts.npz",
+        f"index/campaign-{pk}.npz",
+        f"models/campaign-{pk}/00001-all-1.safetensors",
+    ]
+
+
+def test_beat_asks_for_it_every_hour() -> None:
+    assert configured.CELERY_BEAT_SCHEDULE["tidy"]["task"] == tasks.tidy.name
+    assert configured.CELERY_BEAT_SCHEDULE["tidy"]["schedule"] == 3600
