@@ -1,6 +1,17 @@
 """The layouts that leave the system; each is one short module over a `Question`."""
 
-from . import argilla, edit_pairs, label_studio, native, preference, ranking, rated, sft, unpaired
+from . import (
+    argilla,
+    edit_pairs,
+    label_studio,
+    native,
+    preference,
+    ranking,
+    rated,
+    sft,
+    steer,
+    unpaired,
+)
 from .base import SELECTION, Context, Format, Question
 from .options import ExportOptions
 
@@ -14,6 +25,7 @@ FORMATS: dict[str, Format] = {
         preference.REWARD,
         preference.OPENRLHF,
         rated.HELPSTEER,
+        steer.FORMAT,
         rated.ULTRAFEEDBACK,
         sft.FORMAT,
         edit_pairs.FORMAT,

@@ -128,7 +128,9 @@ def _one_of_them(one: dict[str, Any], at: str) -> dict[str, Any]:
 def _because(row: Raw, statement: str, elaboration: str, at: str = "") -> dict[str, Any]:
     said = [optional_text(row, name, at) for name in (statement, elaboration)]
     why = " ".join(one for one in said if one)
-    return {"rationale": why} if why else {}
+    if not said[1]:
+        return {"rationale": why} if why else {}
+    return {"rationale": why, "meta": {"statement": said[0], "elaboration": said[1]}}
 
 
 PREFERENCES = Importer(
@@ -137,7 +139,7 @@ PREFERENCES = Importer(
     about="prompt, response_1, response_2, preference_strength from -3 (the first is much better) "
     "to 3; 0 is a tie. The people of three_most_similar_preferences answer, or else those of "
     "all_preferences_unprocessed, or else preference_strength alone; statement and elaboration "
-    "are the reason. The validation part is the split test.",
+    "together are the reason, and stand apart in meta. The validation part is the split test.",
     recognises=_is_preference,
     convert=one_by_one(_two),
     strength_max=3,

@@ -17,6 +17,7 @@ from annotator.services.export_files import export_to_file
 from annotator.services.imports import ImportOptions, import_items
 from tests.annotator.acts import answer, lease
 from tests.campaigns import ask, item, make_campaign
+from tests.foreign import SAMPLES, as_lines
 
 # Exporter, importer, options of the second export: marks of UltraFeedback are a judge's.
 FORMATS = [
@@ -24,6 +25,7 @@ FORMATS = [
     ("trl-unpaired", "trl-unpaired", {}),
     ("ranking", "ranking", {}),
     ("helpsteer", "helpsteer2", {}),
+    ("helpsteer2-preference", "helpsteer2-preference", {}),
     ("ultrafeedback", "ultrafeedback", {"judges": "in"}),
     ("argilla", "argilla", {}),
     ("label-studio", "label-studio", {}),
@@ -90,3 +92,13 @@ def test_a_foreign_file_leaves_as_it_came(
     import_items(campaign=second, stream=io.BytesIO(lines.encode()), options=asked)
     back = taken(second, name, tmp_path, **options)
     assert [core(name, row) for row in back] == [core(name, row) for row in gone]
+
+
+@pytest.mark.django_db
+def test_a_row_of_helpsteer2_leaves_as_it_came(tmp_path: Path) -> None:
+    rows = SAMPLES["helpsteer2-preference"]
+    turns = "Why?\n<extra_id_1>Assistant\nWhat?\n<extra_id_1>User\nThe sky."
+    rows = [*rows, {**rows[0], "prompt": turns, "split": "train"}]
+    campaign = create_campaign(slug="first", name="First")
+    import_items(campaign=campaign, stream=as_lines(rows), options=ImportOptions(history=True))
+    assert taken(campaign, "helpsteer2-preference", tmp_path) == rows
