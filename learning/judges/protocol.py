@@ -215,7 +215,7 @@ def problem(status: int, body: str, headers: Mapping[str, str], model: str) -> J
         return Busy(f"too many requests: {said}")
     if status >= 500:
         return ServerFault(f"the endpoint failed (HTTP {status}): {said}")
-    if status == 413 or any(words in low for words in _TOO_LONG):
+    if status == 413 or any(words in f"{code} {low}" for words in _TOO_LONG):
         return TooLong(f"the question is too long for {model}: {said}")
     if code == "content_filter" or "content management policy" in low:
         return Refused(said)
