@@ -82,6 +82,10 @@ class PointwiseJudge:
     def ask(self, ask: Ask, order: Order) -> Asked:
         """Look at every response, in this order, and derive the answer."""
         ask.check(order)
+        try:
+            derived(ask, [0.5] * len(order))
+        except CannotAsk as refused:  # before anything is paid
+            return Asked((), error=refused)
         calls: list[Call] = []
         shares_of: dict[int, float] = {}
         for number in order:
@@ -90,10 +94,7 @@ class PointwiseJudge:
             if share is None:
                 return Asked(tuple(calls), error=error)
             shares_of[number] = share
-        try:
-            return Asked(tuple(calls), derived(ask, [shares_of[n] for n in ask.straight]))
-        except JudgeError as failed:
-            return Asked(tuple(calls), error=failed)
+        return Asked(tuple(calls), derived(ask, [shares_of[n] for n in ask.straight]))
 
 
 def derived(ask: Ask, shares_of: Sequence[float]) -> Verdict:

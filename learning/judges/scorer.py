@@ -107,7 +107,7 @@ class Deciding:
         margin = self.scores["A"] - self.scores["B"]
         first = _logistic(margin)
         made = {"A": first, "B": 1 - first}
-        if "neither" in options and max(self.scores.values()) < -MIDDLE / 2:
+        if "neither" in options and max(self.scores.values()) < -MIDDLE:  # nothing speaks for them
             made["neither"] = 1.0
         elif "tie" in options and abs(margin) < _LEVEL:
             made["tie"] = 1.0

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.resources import files
 from string import Template as Text
@@ -24,6 +24,7 @@ from learning.text import well_formed
 
 DEFAULT_NAME: Final = "tiebreak"
 REASON: Final = "reason"
+_RECIPE: Final = b"1"  # raise it when what is put in for the placeholders changes
 _PLACES: Final[Mapping[str, frozenset[str]]] = {
     "system": frozenset({"guidelines", "mark"}),
     "user": frozenset({"context", "conversation", "responses", "questions", "reply", "mark"}),
@@ -58,7 +59,7 @@ class Template:
     def __post_init__(self) -> None:
         for part, text in self.texts.items():
             _check(part, text)
-        digest = hashlib.sha256()
+        digest = hashlib.sha256(_RECIPE)
         for part in sorted(self.texts):
             digest.update(f"{part}\0{self.texts[part]}\0".encode("utf-8", "surrogatepass"))
         object.__setattr__(self, "version", digest.hexdigest()[:12])
@@ -69,14 +70,14 @@ class Template:
         letters = LETTERS[: len(order)]
         mark = mark_of(ask)
         questions = "\n\n".join(self._question(form, letters) for form in ask.forms)
-        shown = _sections(ask, order, mark)
+        shown = _sections(ask, zip(letters, order, strict=True), mark)
         user = {**shown, "questions": questions, "reply": reply_of(ask.forms, letters)}
         return self._messages("user", ask, user, mark)
 
     def render_pointwise(self, ask: Ask, number: int) -> tuple[Message, ...]:
         """The messages that ask yes or no about one response."""
         mark = mark_of(ask)
-        return self._messages("pointwise", ask, _sections(ask, (number,), mark), mark)
+        return self._messages("pointwise", ask, _sections(ask, [("", number)], mark), mark)
 
     def _messages(
         self, part: str, ask: Ask, values: Mapping[str, str], mark: str
@@ -151,12 +152,11 @@ def schema_of(forms: Sequence[Form], letters: str) -> dict[str, object]:
     }
 
 
-def _sections(ask: Ask, order: Order, mark: str) -> dict[str, str]:
+def _sections(ask: Ask, shown: Iterable[tuple[str, int]], mark: str) -> dict[str, str]:
     said = (fenced(turn.role, turn.content, mark) for turn in ask.prompt)
-    letters = LETTERS if len(order) > 1 else [""]
     responses = (
         fenced(f"response {letter}".strip(), ask.responses[number], mark)
-        for letter, number in zip(letters, order, strict=False)
+        for letter, number in shown
     )
     context = ask.context and f"The source text:\n\n{fenced('context', ask.context, mark)}\n"
     return {
