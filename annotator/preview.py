@@ -70,7 +70,7 @@ def _answer(said: Mapping[str, Any], item: Mapping[str, Any], strength_max: floa
         outcome=found.outcome,
         tiers=found.tiers,
         acceptable=found.acceptable,
-        strength=strength_of(said.get("strength"), strength_max, found.tiers),
+        strength=strength_of(said, strength_max, found.tiers),
         details={"uncompared": True} if found.uncompared else {},
     )
     words = "; ".join(in_words(told)) if found.tiers else "No order: kept, and not learnt from"

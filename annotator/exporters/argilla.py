@@ -7,10 +7,11 @@ import re
 import uuid
 from typing import Any
 
+from annotator.importers.base import OUTCOMES
+
 from .base import Context, Format, Question, Row, Rows, Said, depths, input_of, ranks, ratings
 from .consensus import counted
 
-OUTCOMES = ("preference", "tie", "neither", "other", "skip", "flag")
 MARKS = range(11)  # what a rating of Argilla can be
 PEOPLE = uuid.uuid5(uuid.NAMESPACE_URL, "tiebreak:annotators")
 

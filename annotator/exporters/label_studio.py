@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from xml.sax.saxutils import quoteattr
 
-from .argilla import OUTCOMES, slug
+from annotator.importers.base import OUTCOMES
+
+from .argilla import slug
 from .base import Context, Format, Question, Row, Rows, Said, depths, input_of, ranks, ratings
 from .consensus import counted
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import Any
 
+from annotator.importers.ultrafeedback import BOTH, JUDGES, PEOPLE
+
 from .base import Columns, Context, Format, Question, Row, Rows, Said, Text, input_of, ratings
 from .consensus import counted
 
@@ -86,9 +88,17 @@ def ultrafeedback(question: Question, context: Context) -> Rows:
                 ],
                 "correct_answers": ["None"],
                 "incorrect_answers": ["None"],
+                "marked_by": _kinds(by_response),
             },
             {"answers": len(answers)},
         )
+
+
+def _kinds(by_response: dict[int, Marks]) -> str:
+    """Who gave the marks: in data sets of this format a model does."""
+    given = (said for marks in by_response.values() for m in marks.values() for said, _, _ in m)
+    kinds = {PEOPLE if said.kind == "human" else JUDGES for said in given}
+    return BOTH if len(kinds) > 1 else kinds.pop()
 
 
 def _completion(text: Text, marks: Marks, context: Context) -> Row:
@@ -134,6 +144,7 @@ def _ultrafeedback_columns(context: Context) -> Columns:
         "completions": [completion],
         "correct_answers": ["string"],
         "incorrect_answers": ["string"],
+        "marked_by": "string",
     }
 
 

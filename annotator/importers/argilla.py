@@ -6,7 +6,17 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from annotator.importers.base import Importer, Made, Misfit, Raw, Reading, finished, one_by_one
+from annotator.importers.base import (
+    OUTCOMES,
+    STRONGEST,
+    Importer,
+    Made,
+    Misfit,
+    Raw,
+    Reading,
+    finished,
+    one_by_one,
+)
 from annotator.importers.chats import as_prompt, as_response, chat
 from annotator.importers.columns import Columns, choice_of, columns_of
 from annotator.importers.fields import expected, get, listed, mapped, missing, number, rest
@@ -159,6 +169,8 @@ def _annotation(values: Mapping[str, Any], columns: Columns) -> dict[str, Any]:
             more[name] = value
     if ratings:
         found["ratings"] = {**found.get("ratings", {}), **ratings}
+    if "strength" in found and values.get("outcome") in OUTCOMES:
+        found["strength_max"] = STRONGEST
     return found | ({"meta": more} if more else {})
 
 
@@ -207,7 +219,8 @@ IMPORTER = Importer(
     "exported data set. The fields with prompt and responses are guessed by name, or named "
     "(prompt=instruction). Each person is one annotation: a ranking question is the order, a "
     "label that names a field, a letter or tie is the choice, a rating whose question ends with "
-    "a field's name or number belongs to that response, a question strength is the strength, a "
+    "a field's name or number belongs to that response, a question strength is the strength (1 to "
+    "3 where a question outcome says preference, as in our exports), a "
     "text whose question asks for reasons or comments is the reason; other questions stand in the "
     "annotation's meta. Suggestions are answers of a model. Drafts and discarded answers "
     "are left out.",

@@ -18,6 +18,9 @@ Native = dict[str, Any]
 Turn = dict[str, str]
 T = TypeVar("T")
 
+# What our own exports to other tools call an answer. Where it stands, strength is from 1 to 3.
+OUTCOMES = ("preference", "tie", "neither", "other", "skip", "flag")
+STRONGEST = 3
 ROLES = ("system", "user", "assistant", "tool")
 MOST_RESPONSES = 10
 MOST_HELD = 32_000_000  # characters of rows that wait for others of their group

@@ -6,7 +6,17 @@ import re
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from annotator.importers.base import Importer, Made, Misfit, Raw, Reading, finished, one_by_one
+from annotator.importers.base import (
+    OUTCOMES,
+    STRONGEST,
+    Importer,
+    Made,
+    Misfit,
+    Raw,
+    Reading,
+    finished,
+    one_by_one,
+)
 from annotator.importers.chats import as_prompt, chat
 from annotator.importers.columns import Columns, choice_of, columns_of
 from annotator.importers.fields import expected, get, listed, mapped, missing, number, rest
@@ -17,6 +27,7 @@ RANK = re.compile(r"rank[-_ ]?(\d{1,3})")  # a bucket that says which rank it is
 NUMBERED = re.compile(r"[-_ .]\d{1,2}$")
 # Who somebody is by name or address is not kept.
 NO_PSEUDONYM = ("model_version", "id", "created_username", "updated_by", "last_created_by")
+OUTCOME = [[name] for name in OUTCOMES]
 REST_OF_LIST = "_"  # bucket of what nobody moved
 
 
@@ -116,6 +127,8 @@ def _annotation(one: dict[str, Any], at: str, columns: Columns, kind: str) -> di
         answer.add(mapped(result, f"{at}.result[{n}]"), f"{at}.result[{n}].value")
     if answer.ratings:
         found["ratings"] = {**found.get("ratings", {}), **answer.ratings}
+    if answer.ours and "strength" in found:
+        found["strength_max"] = STRONGEST
     if answer.left:
         more["result"] = answer.left
     return found | ({"meta": more} if more else {})
@@ -140,6 +153,7 @@ class _Answer:
         self.columns, self.found = columns, found
         self.ratings: dict[str, list[Any]] = {}
         self.left: list[Raw] = []
+        self.ours = False  # whether it left from here
 
     def add(self, result: Raw, at: str) -> None:
         """One result, by its type."""
@@ -203,6 +217,7 @@ class _Answer:
     def choices(self, result: Raw, value: Raw, at: str) -> bool:
         """A response, a tie or neither."""
         said = listed(value.get("choices"), f"{at}.choices")
+        self.ours |= result.get("from_name") == "outcome" and said[:1] in OUTCOME
         if said == ["preference"]:  # our own exports: another result says which
             return True
         try:
@@ -246,7 +261,8 @@ IMPORTER = Importer(
     "are fields of data, guessed or named (prompt=question), or a list of items with ids. "
     "pairwise: left is the first of the two objects. ranker: the order of one bucket, best first, "
     "or buckets rank1, rank2, …; _ is unranked. rating, number: the response in whose name it ends "
-    "or that it is about; strength is the strength. choices: a response, tie or neither. textarea: "
+    "or that it is about; strength is the strength (1 to 3 where choices called outcome say "
+    "preference, as in our exports). choices: a response, tie or neither. textarea: "
     "the reason, or the rewrite of a response where its name begins with edit. Other results stand "
     "in the annotation's meta. People are numbered, cancelled answers left out, predictions are a "
     "model's.",

@@ -10,6 +10,7 @@ from annotator.importers.fields import get, listed, mapped, number, optional_tex
 from annotator.importers.pairs import PAIR, made_pair, texts_of
 
 JUDGE = {"annotator": "gpt-4", "kind": "llm"}
+PEOPLE, JUDGES, BOTH = "people", "judges", "people and judges"  # as our own exports say it
 ASPECTS = ("instruction_following", "honesty", "truthfulness", "helpfulness")
 OVERALL, FINE = "overall_score", "fine-grained_score"
 KEPT = ("principle", "custom_system_prompt")
@@ -36,7 +37,7 @@ def _full(row: Raw, how: Reading) -> Made:
         if any(isinstance(one.get("annotations"), dict) for one in whole)
     }
     ratings = {name: marks for name, marks in ratings.items() if any(m is not None for m in marks)}
-    said: dict[str, Any] = {**JUDGE, "choice": None, "ratings": ratings}
+    said: dict[str, Any] = {**_who(row, how), "choice": None, "ratings": ratings}
     critiques = [
         optional_text(one, "critique", f"completions[{n}].") for n, one in enumerate(whole)
     ]
@@ -49,13 +50,20 @@ def _full(row: Raw, how: Reading) -> Made:
         "prompt": prompt,
         "responses": responses,
         "annotations": [said] if ratings or said["rationale"] else [],
-        "meta": rest(row, "source", "instruction", "completions", "models") | kept,
+        "meta": rest(row, "source", "instruction", "completions", "models", "marked_by") | kept,
     }
     names = {"prompt": "instruction", "responses": "completions"}
     for n in range(len(responses)):
         names |= {f"responses[{n}].text": f"completions[{n}].response"}
         names |= {f"responses[{n}].model": f"completions[{n}].model"}
     return finished(native, "ultrafeedback", names)
+
+
+def _who(row: Raw, how: Reading) -> dict[str, Any]:
+    by = row.get("marked_by")
+    if by == PEOPLE:
+        return {"annotator": None, "kind": "human"}
+    return {"annotator": how.llm or None, "kind": "llm"} if by in (JUDGES, BOTH) else JUDGE
 
 
 def _overall(one: Raw, at: str) -> float | None:
@@ -80,7 +88,8 @@ FULL = Importer(
     name="ultrafeedback",
     title="UltraFeedback",
     about="instruction and completions (model, response, overall_score, annotations, critique). "
-    "One annotation by a model (gpt-4); its order is by overall_score, equal scores are level. A "
+    "One annotation by a model (gpt-4), or by people where marked_by says so, as in our exports; "
+    "its order is by overall_score, equal scores are level. A "
     "score of 10 where the fine-grained score is at most 2 is read as 1, a known error of the "
     "data. The reasons are the critiques; everything else that was said stands in the "
     "annotation's meta. System prompts stay with their response.",

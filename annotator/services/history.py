@@ -7,7 +7,7 @@ import json
 import math
 import uuid
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from annotator.forms import Answer, Edit
@@ -16,6 +16,7 @@ from annotator.services.native import NativeRow
 from annotator.services.stated import stated
 
 NOBODY = "unknown"
+STRONGEST = 3
 KEY = "tiebreak_key"  # in `meta` of an exported annotation: names it among all campaigns
 
 
@@ -153,7 +154,7 @@ def _annotations(
             tiers=found.tiers,
             acceptable=found.acceptable,
             details={"uncompared": True} if found.uncompared else {},
-            strength=strength_of(said.get("strength"), strength_max, found.tiers),
+            strength=strength_of(said, strength_max, found.tiers),
             rationale=said.get("rationale") or "",
             extra=said,
             active_ms=_milliseconds(said.get("time_s")),
@@ -162,12 +163,21 @@ def _annotations(
 
 
 def strength_of(
-    given: float | None, strongest: float | None, tiers: list[list[int]] | None
+    said: Mapping[str, Any], strongest: float | None, tiers: list[list[int]] | None
 ) -> int | None:
-    """The source's number on our scale of 1 to 3, by thirds of its own scale."""
+    """The source's number on our scale of 1 to 3, by thirds of its own scale.
+
+    An answer may say itself which number means "much better"; one that left from here is on our
+    scale already.
+    """
+    given: float | None = said.get("strength")
+    own: float | None = said.get("strength_max")
+    if not own and KEY in (said.get("meta") or {}):
+        own = STRONGEST
+    strongest = own or strongest
     if not given or not strongest or tiers is None or len(tiers) == 1:
         return None
-    return max(1, min(3, math.ceil(3 * abs(given) / strongest)))
+    return max(1, min(STRONGEST, math.ceil(STRONGEST * abs(given) / strongest)))
 
 
 def _milliseconds(seconds: float | None) -> int | None:

@@ -284,6 +284,7 @@ def _rules(responses: int) -> dict[str, tuple[Callable[[Any], bool], str]]:
         "kind": (lambda v: v in (None, "human", "llm"), "'human' or 'llm'"),
         "choice": (index, f"0 to {responses - 1}, 'tie' or null"),
         "strength": (number, "a number"),
+        "strength_max": (lambda v: v is None or (number(v) and v > 0), "a number above 0"),
         "ranking": (ranks, f"a list of {responses} ranks, 1 is best"),
         "ratings": (lambda v: v is None or isinstance(v, dict), "an object"),
         "rationale": (lambda v: v is None or isinstance(v, str), "text"),
