@@ -161,7 +161,10 @@ def _after(first: str, others: Iterator[str]) -> Iterator[str]:
 
 def _delimiter(first: str) -> str:
     """The one that gives the most columns in the first line."""
-    return max(DELIMITERS, key=lambda sign: len(next(csv.reader([first], delimiter=sign))))
+    try:
+        return max(DELIMITERS, key=lambda sign: len(next(csv.reader([first], delimiter=sign))))
+    except csv.Error as error:  # a carriage return in the middle of it
+        raise InvalidInput(f"line 1: expected CSV; {error}") from error
 
 
 def _header(cells: list[str], line: int) -> list[str]:

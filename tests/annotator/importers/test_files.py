@@ -200,6 +200,10 @@ def test_any_bytes_are_read_or_refused_in_words(blob: bytes) -> None:
     assert outcome(blob) != "refused: "
 
 
+def test_a_carriage_return_inside_of_a_tables_first_line_is_refused() -> None:
+    assert outcome(b"prompt,a\rb\nx,y,z\n").startswith("refused: line 1: expected CSV; new-line")
+
+
 def test_the_web_process_loads_no_library_for_files() -> None:
     code = (
         "import django, sys; django.setup(); import config.urls, annotator.admin;"
