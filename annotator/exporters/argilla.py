@@ -9,7 +9,19 @@ from typing import Any
 
 from annotator.importers.base import OUTCOMES
 
-from .base import Context, Format, Question, Row, Rows, Said, depths, input_of, ranks, ratings
+from .base import (
+    NOTHING,
+    Context,
+    Format,
+    Question,
+    Row,
+    Rows,
+    Said,
+    depths,
+    input_of,
+    ranks,
+    ratings,
+)
 from .consensus import counted
 
 MARKS = range(11)  # what a rating of Argilla can be
@@ -43,13 +55,26 @@ def make(question: Question, context: Context) -> Rows:
         {
             "id": question.id,
             "fields": fields,
-            "metadata": {"prompt_digest": question.prompt.digest},
+            "metadata": _metadata(question),
             "suggestions": suggestions,
             "responses": responses,
             "vectors": {},
         },
         {},
     )
+
+
+def _metadata(question: Question) -> Row:
+    """Of the record that it came from, and the digest of the prompt."""
+    came = question.item.extra.get("meta") if question.item else None
+    kept = {key: value for key, value in (came or NOTHING).items() if _is_metadata(key, value)}
+    return kept | {"prompt_digest": question.prompt.digest}
+
+
+def _is_metadata(key: str, value: Any) -> bool:
+    """Texts and numbers; not what a record says of itself."""
+    plain = isinstance(value, str | int | float) and not isinstance(value, bool)
+    return plain and key not in ("status", "inserted_at", "updated_at")
 
 
 def _values(said: Said, question: Question, context: Context) -> Row:

@@ -5,12 +5,26 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import Any
 
-from annotator.importers.ultrafeedback import BOTH, JUDGES, PEOPLE
+from annotator.importers.ultrafeedback import FINE, KEPT, PEOPLE
 
-from .base import Columns, Context, Format, Question, Row, Rows, Said, Text, input_of, ratings
+from .base import (
+    NOTHING,
+    Columns,
+    Context,
+    Format,
+    Question,
+    Row,
+    Rows,
+    Said,
+    Text,
+    input_of,
+    ratings,
+)
 from .consensus import counted
 
 OVERALL = "overall"
+TYPED = ("truthfulness", "helpfulness")  # of these UltraFeedback says also
+TYPE, WHY = "Type", "Rationale For Rating"
 HEEDS = frozenset({"consensus", "minimum_answers", "judges", "judge_weight"})
 Marks = dict[str, list[tuple[Said, float, float]]]  # by aspect: answer, weight, mark
 
@@ -78,44 +92,75 @@ def ultrafeedback(question: Question, context: Context) -> Rows:
     elif not answers or len(answers) < context.options.minimum_answers:
         context.left_out["questions without marks, or with too few"] += 1
     else:
+        came = _came(question, answers)
         yield (
             {
                 "source": question.item.source if question.item else "",
                 "instruction": input_of(question.prompt, context.chat),
                 "models": [text.model for text in question.responses],
                 "completions": [
-                    _completion(text, by_response[text.pk], context) for text in question.responses
+                    _completion(text, by_response[text.pk], context, came.get(n, NOTHING))
+                    for n, text in enumerate(question.responses)
                 ],
                 "correct_answers": ["None"],
                 "incorrect_answers": ["None"],
-                "marked_by": _kinds(by_response),
+                "marked_by": _who(by_response),
             },
             {"answers": len(answers)},
         )
 
 
-def _kinds(by_response: dict[int, Marks]) -> str:
-    """Who gave the marks: in data sets of this format a model does."""
-    given = (said for marks in by_response.values() for m in marks.values() for said, _, _ in m)
-    kinds = {PEOPLE if said.kind == "human" else JUDGES for said in given}
-    return BOTH if len(kinds) > 1 else kinds.pop()
+def _who(by_response: dict[int, Marks]) -> str:
+    """Who gave the marks, for in data sets of this format a model did: people, or its name."""
+    given = [said for marks in by_response.values() for m in marks.values() for said, _, _ in m]
+    judges = sorted({said.annotator for said in given if said.kind != "human"})
+    people = [PEOPLE] if any(said.kind == "human" for said in given) else []
+    return ", ".join([*people, *judges])
 
 
-def _completion(text: Text, marks: Marks, context: Context) -> Row:
+def _came(question: Question, answers: set[int]) -> dict[int, Row]:
+    """What an import kept of each completion, where its answer is the only one."""
+    (said, *others) = [said for said in question.answers if said.pk in answers]
+    meta = said.extra.get("meta")
+    kept = meta.get("completions") if isinstance(meta, dict) else None
+    if others or not isinstance(kept, list) or len(kept) != len(question.responses):
+        return {}
+    return {n: one for n, one in enumerate(kept) if isinstance(one, dict)}
+
+
+def _completion(text: Text, marks: Marks, context: Context, came: Row) -> Row:
+    """One completion; what only UltraFeedback says of it is there where it came from there."""
     reasons = {s.pk: s.rationale for listed in marks.values() for s, _, _ in listed if s.rationale}
     overall = marks.get(OVERALL)
     every = [mark for aspect, listed in marks.items() if aspect != OVERALL for mark in listed]
+    own = came.get("annotations") or NOTHING
     return {
         "model": text.model,
         "response": text.text,
-        "critique": "\n\n".join(reasons.values()),
+        **{name: _words(text.extra, name) or None for name in KEPT},
+        "critique": _words(came, "critique") or ("" if came else "\n\n".join(reasons.values())),
         "overall_score": float(mean(overall)) if overall else _plain_mean(every),
+        FINE: float(came[FINE]) if isinstance(came.get(FINE), int | float) else None,
         "annotations": {
-            aspect: {"Rating": _rating(marks.get(aspect)), "Rationale": ""}
+            aspect: _mark(aspect, _rating(marks.get(aspect)), own.get(aspect) or NOTHING)
             for aspect in context.aspects
             if aspect != OVERALL
         },
     }
+
+
+def _mark(aspect: str, rating: str, came: Row) -> Row:
+    found: Row = {"Rating": rating, "Rationale": _words(came, "Rationale")}
+    if aspect in TYPED:
+        kinds = came.get(TYPE)
+        found[TYPE] = [str(kind) for kind in kinds] if isinstance(kinds, list) else None
+        found[WHY] = _words(came, WHY) or None
+    return found
+
+
+def _words(given: Row, name: str) -> str:
+    found = given.get(name)
+    return found if isinstance(found, str) else ""
 
 
 def _rating(marks: list[tuple[Said, float, float]] | None) -> str:
@@ -128,13 +173,17 @@ def _plain_mean(marks: list[tuple[Said, float, float]]) -> float | None:
 
 
 def _ultrafeedback_columns(context: Context) -> Columns:
-    mark = {"Rating": "string", "Rationale": "string"}
-    aspects: dict[str, Any] = {name: mark for name in context.aspects if name != OVERALL}
+    mark: Row = {"Rating": "string", "Rationale": "string"}
+    typed = mark | {TYPE: ["string"], WHY: "string"}
+    aspects = {name: typed if name in TYPED else mark for name in context.aspects}
+    aspects.pop(OVERALL, None)
     completion: dict[str, Any] = {
         "model": "string",
         "response": "string",
+        **dict.fromkeys(KEPT, "string"),
         "critique": "string",
         "overall_score": "number",
+        FINE: "number",
         "annotations": aspects,
     }
     return {

@@ -10,7 +10,7 @@ from annotator.importers.fields import get, listed, mapped, number, optional_tex
 from annotator.importers.pairs import PAIR, made_pair, texts_of
 
 JUDGE = {"annotator": "gpt-4", "kind": "llm"}
-PEOPLE, JUDGES, BOTH = "people", "judges", "people and judges"  # as our own exports say it
+PEOPLE = "people"  # in `marked_by`, which only our own exports have
 ASPECTS = ("instruction_following", "honesty", "truthfulness", "helpfulness")
 OVERALL, FINE = "overall_score", "fine-grained_score"
 KEPT = ("principle", "custom_system_prompt")
@@ -37,12 +37,12 @@ def _full(row: Raw, how: Reading) -> Made:
         if any(isinstance(one.get("annotations"), dict) for one in whole)
     }
     ratings = {name: marks for name, marks in ratings.items() if any(m is not None for m in marks)}
-    said: dict[str, Any] = {**_who(row, how), "choice": None, "ratings": ratings}
+    said: dict[str, Any] = {**_who(row), "choice": None, "ratings": ratings}
     critiques = [
         optional_text(one, "critique", f"completions[{n}].") for n, one in enumerate(whole)
     ]
     said["rationale"] = "\n".join(f"[{n}] {c}" for n, c in enumerate(critiques, start=1) if c)
-    details = [rest(one, "model", "response", "critique", *KEPT) for one in whole]
+    details = [rest(one, "model", "response", *KEPT) for one in whole]
     said["meta"] = {"completions": details}
     prompt, kept = any_prompt(row, "instruction")
     native = {
@@ -59,11 +59,11 @@ def _full(row: Raw, how: Reading) -> Made:
     return finished(native, "ultrafeedback", names)
 
 
-def _who(row: Raw, how: Reading) -> dict[str, Any]:
-    by = row.get("marked_by")
+def _who(row: Raw) -> dict[str, Any]:
+    by = optional_text(row, "marked_by")
     if by == PEOPLE:
         return {"annotator": None, "kind": "human"}
-    return {"annotator": how.llm or None, "kind": "llm"} if by in (JUDGES, BOTH) else JUDGE
+    return {"annotator": by, "kind": "llm"} if by else JUDGE
 
 
 def _overall(one: Raw, at: str) -> float | None:

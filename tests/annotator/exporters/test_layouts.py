@@ -118,7 +118,23 @@ def test_ultrafeedback_has_marks_by_aspect_and_an_overall_score() -> None:
     first = row["completions"][0]
     assert row["models"] == ["model-1", "model-2"]
     assert (first["overall_score"], first["critique"]) == (3.0, "Clear.")
-    assert first["annotations"] == {"helpfulness": {"Rating": "4", "Rationale": ""}}
+    assert first["annotations"] == {
+        "helpfulness": {
+            "Rating": "4",
+            "Rationale": "",
+            "Type": None,
+            "Rationale For Rating": None,
+        }
+    }
+    assert row["marked_by"] == "people"
+
+
+def test_ultrafeedback_names_the_judges_that_gave_marks() -> None:
+    known = context("ultrafeedback", judges="in")
+    known.aspects = ("helpfulness",)
+    both = [said(who, A, details=RATED) for who in ("judge", "ada")]
+    ((row, _),) = FORMATS["ultrafeedback"].make(question(*both), known)
+    assert row["marked_by"] == "people, judge"
 
 
 def test_sft_takes_the_edit_else_the_best_that_is_good_enough() -> None:

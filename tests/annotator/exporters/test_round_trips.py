@@ -34,9 +34,9 @@ FORMATS = [
 ASPECT = {"helpsteer": "correctness", "ultrafeedback": "honesty"}  # known there, too
 
 
-def taken(campaign: Campaign, name: str, folder: Path) -> list[dict[str, Any]]:
-    out = folder / f"{campaign.slug}-{name}"
-    export_to_file(campaign=campaign, format_name=name, out=out, options=ExportOptions())
+def taken(campaign: Campaign, name: str, folder: Path, **options: Any) -> list[dict[str, Any]]:
+    out, chosen = folder / f"{campaign.slug}-{name}", ExportOptions.checked(options)
+    export_to_file(campaign=campaign, format_name=name, out=out, options=chosen)
     text = out.read_text()
     found: list[dict[str, Any]] = (
         json.loads(text)
@@ -96,3 +96,29 @@ def test_a_row_of_helpsteer2_leaves_as_it_came(tmp_path: Path) -> None:
     campaign = create_campaign(slug="first", name="First")
     import_items(campaign=campaign, stream=as_lines(rows), options=ImportOptions(history=True))
     assert taken(campaign, "helpsteer2-preference", tmp_path) == rows
+
+
+@pytest.mark.django_db
+def test_what_only_ultrafeedback_says_leaves_again(tmp_path: Path) -> None:
+    (row,) = rows = SAMPLES["ultrafeedback"]
+    campaign = create_campaign(slug="first", name="First")
+    import_items(campaign=campaign, stream=as_lines(rows), options=ImportOptions(history=True))
+    (left,) = taken(campaign, "ultrafeedback", tmp_path, judges="in")
+    misread = {**row["completions"][0], "overall_score": 1}  # the known error of the data
+    assert left == {
+        **row,
+        "completions": [misread, row["completions"][1]],
+        "marked_by": "gpt-4",
+    }
+
+
+@pytest.mark.django_db
+def test_metadata_of_a_record_leaves_again(tmp_path: Path) -> None:
+    rows = SAMPLES["argilla"]
+    campaign = create_campaign(slug="first", name="First")
+    import_items(campaign=campaign, stream=as_lines(rows), options=ImportOptions(history=True))
+    (left,) = taken(campaign, "argilla", tmp_path)
+    assert left["metadata"] == {
+        "topic": "physics",
+        "prompt_digest": campaign.prompts.get().digest,
+    }
