@@ -19,6 +19,7 @@ from typing import Any
 
 FILE = Path(__file__).with_name("catalogue.json")
 DEFAULT_ACQUISITION = "dopt"
+DEFAULT_ROUTING = "learned"
 AUTO_HEAD = "auto"
 KINDS: dict[str, tuple[type, ...]] = {
     "int": (int,),
@@ -109,6 +110,15 @@ class Head:
     summary: str
 
 
+@dataclass(frozen=True)
+class Routing:
+    """One routing policy as a researcher sees it."""
+
+    name: str
+    summary: str
+    options: tuple[Option, ...] = field(default=())
+
+
 def _float(value: float) -> float:
     """As a float; a whole number that no float can hold is infinite."""
     try:
@@ -129,6 +139,10 @@ ACQUISITIONS: dict[str, Acquisition] = {
 }
 COMMON: tuple[Option, ...] = tuple(map(_option, _SAID["common"]))
 HEADS: dict[str, Head] = {entry["name"]: Head(**entry) for entry in _SAID["heads"]}
+ROUTINGS: dict[str, Routing] = {
+    entry["name"]: Routing(**{**entry, "options": tuple(map(_option, entry["options"]))})
+    for entry in _SAID["routing"]
+}
 AUTO = Head(
     AUTO_HEAD,
     "Chooses by the pool: a head with item effects where responses recur in many pairs, the "
@@ -159,7 +173,24 @@ def normalised(name: str, given: Mapping[str, Any]) -> dict[str, Any]:
             range.
     """
     own, shared = ({option.name: option for option in part} for part in options_of(name))
-    there = own | shared
+    return _normalised(name, given, own, shared)
+
+
+def normalised_routing(name: str, given: Mapping[str, Any]) -> dict[str, Any]:
+    """The same for the options of a routing policy.
+
+    Raises:
+        Refused: there is no such policy or option, or a value cannot be.
+    """
+    if name not in ROUTINGS:
+        raise Refused(f"unknown routing {name!r}; there are {', '.join(sorted(ROUTINGS))}")
+    return _normalised(name, given, {option.name: option for option in ROUTINGS[name].options}, {})
+
+
+def _normalised(
+    name: str, given: Mapping[str, Any], own: Mapping[str, Option], shared: Mapping[str, Option]
+) -> dict[str, Any]:
+    there = {**own, **shared}
     if unknown := sorted(given.keys() - there.keys()):
         listed = ", ".join(sorted(there)) or "none"
         raise Refused(f"{name} has no option {unknown[0]!r}; it has: {listed}")

@@ -26,6 +26,7 @@ QUEUES = {
     "curation": "learning",
     "embed": "learning",
     "import": "default",
+    "judge": "judges",
     "round": "learning",
     "snapshot": "default",
 }

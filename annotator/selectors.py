@@ -40,6 +40,7 @@ from annotator.models import (
     Campaign,
     GoldAnswer,
     Guidelines,
+    Job,
     Preferences,
     Query,
     QueryResponse,
@@ -62,6 +63,7 @@ class LoopStatus:
     round_live: bool
     round_failed: bool  # the newest round failed: somebody has to look
     pool_left: bool  # the newest published round left something to ask
+    judging: bool = False  # a judge is asked, or the router decides, about what comes next
     mine: int = 0  # answers this annotator gave
     today: int = 0  # of these, since midnight
     since: datetime | None = None  # when the first of these was given
@@ -83,7 +85,7 @@ def loop_status(*, campaign_id: int, annotator_id: int | None = None) -> LoopSta
     fresh = Annotation.objects.filter(
         campaign_id=OuterRef("pk"), recorded_at__gt=OuterRef("asked_at")
     )
-    fresh = fresh.judgements().exclude(via=Annotation.Via.IMPORT)
+    fresh = fresh.judgements().exclude(via__in=[Annotation.Via.IMPORT, Annotation.Via.JUDGE])
     fresh = fresh.exclude(query__arm__in=CHECKS)
     slots = Slot.objects.filter(campaign_id=OuterRef("pk"), state__in=["open", "leased"])
     slots = slots.on_offer()
@@ -96,12 +98,14 @@ def loop_status(*, campaign_id: int, annotator_id: int | None = None) -> LoopSta
             open_slots=_count(slots, "campaign_id"),
             waiting=_count(slots.untouched(), "campaign_id", of="query_id"),
             round_live=Exists(newest.live()),
+            judging=Exists(Job.objects.live().filter(campaign_id=OuterRef("pk"), kind="judge")),
             last_state=Subquery(newest.values("state")[:1]),
             last_report=Subquery(newest.filter(state="published").values("report")[:1]),
             **person,
         )
         .values(
             *("fresh", "open_slots", "waiting", "round_live", "last_state", "last_report"),
+            "judging",
             *person,
         )
         .get()
@@ -114,6 +118,7 @@ def loop_status(*, campaign_id: int, annotator_id: int | None = None) -> LoopSta
         round_live=row["round_live"],
         round_failed=row["last_state"] == Round.State.FAILED,
         pool_left=bool((row["last_report"] or {}).get("pool_left", True)),
+        judging=row["judging"],
         mine=row.get("mine", 0),
         today=today.get("answers", 0) - row.get("tests_today", 0),
         since=datetime.fromisoformat(today["since"]) if today.get("answers") else None,
@@ -314,6 +319,6 @@ def why_empty(*, campaign: Campaign, annotator: Annotator) -> EmptyQueue:
     status = loop_status(campaign_id=campaign.pk)
     if status.round_failed:
         return EmptyQueue("failed")
-    if status.round_live or status.pool_left:
+    if status.round_live or status.judging or status.pool_left:
         return EmptyQueue("preparing")
     return EmptyQueue("others" if status.open_slots else "done")

@@ -67,5 +67,6 @@ def logging_settings(*, style: str, level: str) -> dict[str, Any]:
             "django": {"handlers": [], "level": level, "propagate": True},
             "django.server": {"handlers": [], "level": level, "propagate": True},
             "pgmq": {"level": "WARNING"},
+            "httpx2": {"level": "WARNING"},  # or a line for every question a judge is asked
         },
     }

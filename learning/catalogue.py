@@ -6,10 +6,11 @@ from typing import Any
 
 from learning import heads, options
 from learning.acquisition import METHODS, Common
+from learning.routing.policies import POLICIES
 
 
 def catalogue() -> dict[str, Any]:
-    """Return acquisition functions and heads with their paragraphs and options."""
+    """Return acquisition functions, heads and routing policies with their paragraphs and options."""
     return {
         "acquisition": [
             {
@@ -23,4 +24,12 @@ def catalogue() -> dict[str, Any]:
         ],
         "common": options.describe(Common),
         "heads": [{"name": name, "summary": heads.SUMMARIES[name]} for name in heads.HEADS],
+        "routing": [
+            {
+                "name": policy.name,
+                "summary": policy.summary,
+                "options": options.describe(policy.config_type),
+            }
+            for policy in POLICIES.values()
+        ],
     }

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from annotator.catalogue import DEFAULT_ACQUISITION
 from annotator.models import Campaign, EncoderCard
+from annotator.services import budgets
 from learning import answering, heads
 from learning.acquisition import Recipe
 from learning.answering import Answering, pair_features
@@ -154,10 +155,11 @@ def compose(
 ) -> tuple[tuple[SetChoice, ...], Mapping[str, Any]]:
     """Choose pairs, or where questions show more, the sets that they grow into."""
     train, held = sides[0], sides[1] if len(sides) > 1 else None
+    people = not budgets.spent(campaign)  # they alone answer these two arms
     asked: dict[str, Any] = {
         "batch": wanted,
-        "random_share": campaign.random_share,
-        "holdout_share": campaign.holdout_share,
+        "random_share": campaign.random_share if people else 0.0,
+        "holdout_share": campaign.holdout_share if people else 0.0,
         "method": policy.name,
         "config": policy.config,
         "rng": rng,

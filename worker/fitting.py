@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
+import numpy as np
 from threadpoolctl import threadpool_limits
 
 from annotator.catalogue import AUTO_HEAD
 from annotator.models import Campaign, ModelVersion
 from learning import heads
 from learning.data import Belief, Posterior
+from learning.routing.source import learn
 from worker import beliefs
+from worker.heard import Heard
 from worker.space import Space
 from worker.store import Labels
 
@@ -21,14 +25,29 @@ FEW = 2000  # comparisons; with fewer the matrices are small
 
 @dataclass(frozen=True)
 class Fitted:
-    """One fitted head and the name of what was really used."""
+    """One fitted head and the name of what was really used.
+
+    Attributes:
+        head: Its name.
+        belief: The head.
+        answers: Comparisons that people made and it was fitted on.
+        judges: What became of the labels of judges, if there were any.
+    """
 
     head: str
     belief: Belief
+    answers: int
+    judges: Mapping[str, Any] = field(default_factory=dict)
 
 
-def fit(campaign: Campaign, space: Space, labels: Labels, kind: str) -> Fitted:
-    """Fit on the training side only: the holdout is never trained on."""
+def fit(
+    campaign: Campaign, space: Space, labels: Labels, kind: str, heard: Heard | None = None
+) -> Fitted:
+    """Fit on the training side only: the holdout is never trained on.
+
+    What judges said is learnt from as well, each label with its own chance of being wrong, unless
+    the audit says that one source alone is better. The control is fitted on people alone.
+    """
     usable = ~labels.holdout
     if not space.has_line:  # the first word about the line came in just now
         usable &= ~labels.line
@@ -36,14 +55,33 @@ def fit(campaign: Campaign, space: Space, labels: Labels, kind: str) -> Fitted:
         usable &= labels.control
     name = head_name(campaign, space)
     seen = labels.comparisons.subset(usable)
-    with threadpool_limits(1 if len(seen) < FEW else None):  # threads would wait for each other
-        belief = heads.get(name).fit(
+    head, start = heads.get(name), previous(campaign, space, kind)
+    recurring = heads.recurring(space.trainable)
+    if heard is None or not len(heard) or kind == Kind.RANDOM:
+        with threadpool_limits(_threads(len(seen))):
+            belief = head.fit(space.phi, seen, start=start, recurring=recurring)
+        return Fitted(name, belief, len(seen))
+    both = heard.beside(seen, labels.query[usable])
+    with threadpool_limits(_threads(len(both))):
+        found = learn(
             space.phi,
-            seen,
-            start=previous(campaign, space, kind),
-            recurring=heads.recurring(space.trainable),
+            both,
+            human=heard.human,
+            rng=np.random.default_rng(campaign.seed),
+            head=head,
+            start=start,
+            recurring=recurring,
         )
-    return Fitted(name, belief)
+    used = {"both": len(both), "people": len(seen), "judge": len(heard)}[found.source]
+    # Not twice for each mirror image.
+    belief = replace(found.belief, n_comparisons=used)
+    learnt = {"labels": len(heard), "learnt_from": found.source, "log_loss": dict(found.log_loss)}
+    return Fitted(name, belief, len(seen), learnt | {"tested": found.tested})
+
+
+def _threads(labels: int) -> int | None:
+    """One while matrices are small: threads would wait for each other."""
+    return 1 if labels < FEW else None
 
 
 def head_name(campaign: Campaign, space: Space) -> str:
@@ -60,11 +98,12 @@ def previous(campaign: Campaign, space: Space, kind: str) -> Belief | None:
     return loaded[0] if loaded is not None and fits else None
 
 
-def hyperparameters(belief: Belief) -> dict[str, Any]:
-    """What the fit decided by itself, for the record."""
+def hyperparameters(fitted: Fitted) -> dict[str, Any]:
+    """What the fit decided by itself, and what it was fitted on besides, for the record."""
+    belief = fitted.belief
     found = {"tie": belief.tie, "log_evidence": belief.log_evidence}
     if isinstance(belief, Posterior):
         found |= {"prior_precision": belief.prior_precision, "item_effects": len(belief.items)}
         if len(belief.items):
             found["item_precision"] = belief.item_precision
-    return found
+    return found | ({"judges": dict(fitted.judges)} if fitted.judges else {})

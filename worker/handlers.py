@@ -43,6 +43,12 @@ def _import(job: RunningJob) -> None:
     imports.run(job)
 
 
+def _judge(job: RunningJob) -> None:
+    from worker import judging
+
+    judging.run(job)
+
+
 def _round(job: RunningJob) -> None:
     from worker import rounds
 
@@ -60,6 +66,7 @@ HANDLERS: dict[str, Callable[[RunningJob], None]] = {
     "curation": _curation,
     "embed": _embed,
     "import": _import,
+    "judge": _judge,
     "round": _round,
     "snapshot": _snapshot,
 }

@@ -17,6 +17,7 @@ from worker import artifacts, beliefs, choosing, curve, fitting, space, store
 from worker.choosing import Chosen
 from worker.curve import Exam
 from worker.fitting import Fitted, Kind
+from worker.heard import heard
 from worker.jobs import RunningJob
 from worker.space import Space
 
@@ -49,7 +50,8 @@ class _Run:
             # next time, so that no answer is ever missed.
             seen = store.count_annotations(self.campaign)
             labels = store.labels(self.campaign, found.index)
-            fitted = {kind: fitting.fit(self.campaign, found, labels, kind) for kind in Kind}
+            said = heard(self.campaign, found)
+            fitted = {kind: fitting.fit(self.campaign, found, labels, kind, said) for kind in Kind}
             exam = Exam.of(labels, found.index, found.embedded, seed=self.campaign.seed)
             versions = [self._version(found, exam, kind, fitted[kind], seen) for kind in Kind]
             points = curve.earlier_points(self.campaign, exam, encoder_key=found.encoder_key)
@@ -113,8 +115,8 @@ class _Run:
             head=fitted.head,
             encoder_key=found.encoder_key,
             annotations_seen=seen,
-            comparisons=belief.n_comparisons,
-            hyperparameters=fitting.hyperparameters(belief),
+            comparisons=fitted.answers,
+            hyperparameters=fitting.hyperparameters(fitted),
             metrics=exam.grade(examined, found.standardizer),
             artifact=path,
             artifact_sha256=sha256,

@@ -12,7 +12,7 @@ from django.db.models.functions import Now
 from annotator import dispatch
 from annotator.errors import WrongState
 from annotator.models import AnsweredRequest, Campaign, Delivery, Job, Round
-from annotator.services import rounds
+from annotator.services import judges, rounds
 from annotator.services.jobs import CANCELLED, give_up
 
 RETRY_AFTER = timedelta(minutes=15)
@@ -28,6 +28,9 @@ def sweep() -> str:
         rounds.request_round_if_due(campaign=campaign) is not None
         for campaign in Campaign.objects.filter(state=Campaign.State.RUNNING)
     )
+    routed = sum(
+        judges.go_on(campaign) for campaign in Campaign.objects.filter(state=Campaign.State.RUNNING)
+    )
     rung = ring_again()
     if Delivery.objects.filter(state=Delivery.State.WAITING, due_at__lte=Now()).exists():
         dispatch.deliveries_wait()
@@ -35,6 +38,7 @@ def sweep() -> str:
         created_at__lt=Now() - LOGGED
     ).delete()
     AnsweredRequest.objects.filter(created_at__lt=Now() - REMEMBERED).delete()
+    mended += routed
     return f"rang {rung}, asked for {asked} rounds, mended {mended} rounds, gave up {given_up} jobs"
 
 

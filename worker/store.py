@@ -26,6 +26,7 @@ class Labels:
 
     Attributes:
         comparisons: Derived from the standing weak orders, shape ``(n,)`` each.
+        query: Query id, shape ``(n,)``.
         prompt: Prompt id, shape ``(n,)``.
         holdout: Never train on these, shape ``(n,)``.
         control: From the random arm or from imported history, shape ``(n,)``.
@@ -36,6 +37,7 @@ class Labels:
     """
 
     comparisons: Comparisons
+    query: Ints
     prompt: Ints
     holdout: Bools
     control: Bools
@@ -78,16 +80,16 @@ def labels(campaign: Campaign, index: TextIndex) -> Labels:
     `neither` says that all are below the line, not which is better. A strength is about the
     responses that were shown, not about what an edit made of them, nor about the line.
     """
-    rows: list[tuple[int, int, int, float, int, int, bool, bool, bool]] = []
+    rows: list[tuple[int, int, int, float, int, int, bool, bool, bool, int]] = []
     fields = (
         *("tiers", "acceptable", "outcome", "strength", "details__uncompared"),
         *("via", "extra__ranking", "extra__choice"),
         *("query__prompt_id", "query__prompt__is_holdout", "query__arm"),
-        "query__acquisition",
+        *("query__acquisition", "query_id"),
     )
     for said in _said(campaign).order_by("pk").values_list(*fields).iterator(chunk_size=10_000):
         tiers, acceptable, outcome, strength, uncompared, via, ranking, choice = said[:8]
-        prompt, holdout, arm, method = said[8:]
+        prompt, holdout, arm, method, query = said[8:]
         picked = via == Annotation.Via.IMPORT and not ranking and choice is not None
         found = derive(
             tiers,
@@ -98,13 +100,13 @@ def labels(campaign: Campaign, index: TextIndex) -> Labels:
         )
         control = arm in ("random", "imported")
         blind = control or method in BLIND
-        rows += [(*one, strength or 0, prompt, holdout, control, blind) for one in found]
+        rows += [(*one, strength or 0, prompt, holdout, control, blind, query) for one in found]
     made = Response.objects.filter(prompt__campaign=campaign, parent__isnull=False)
     return _as_labels(rows, index, np.fromiter(made.values_list("pk", flat=True), np.int64))
 
 
 def _as_labels(rows: list[Any], index: TextIndex, edits: Ints) -> Labels:
-    table = np.array(rows, np.float64).reshape(-1, 9)
+    table = np.array(rows, np.float64).reshape(-1, 10)
     ids = table[:, :2].astype(np.int64)
     places = np.where(ids == LINE, len(index.ids), index.rows(ids.ravel()).reshape(-1, 2))
     # What is not in the index was not embedded; an item may repeat a response.
@@ -122,6 +124,7 @@ def _as_labels(rows: list[Any], index: TextIndex, edits: Ints) -> Labels:
             strength=np.where(strong, table[:, 4], 0).astype(np.int8),
             weight=table[:, 3],
         ),
+        query=table[:, 9].astype(np.int64),
         prompt=table[:, 5].astype(np.int64),
         holdout=table[:, 6].astype(bool),
         control=table[:, 7].astype(bool),

@@ -6,6 +6,7 @@ from .curation import CurationReport
 from .dataset import Snapshot
 from .intake import Import
 from .job import Job
+from .judging import Judge, JudgeCall, Judgement, JudgeReport, Route
 from .learner import EncoderCard, ModelVersion
 from .picture import Picture
 from .pool import Item, ItemResponse, Prompt, Response
@@ -29,6 +30,10 @@ __all__ = [
     "Item",
     "ItemResponse",
     "Job",
+    "Judge",
+    "JudgeCall",
+    "JudgeReport",
+    "Judgement",
     "Membership",
     "ModelVersion",
     "Picture",
@@ -38,6 +43,7 @@ __all__ = [
     "QueryResponse",
     "Response",
     "Round",
+    "Route",
     "Slot",
     "Snapshot",
     "Webhook",

@@ -34,6 +34,7 @@ class Annotation(models.Model):
         PAGE = "page", "page"
         API = "api", "API"
         IMPORT = "import", "import"
+        JUDGE = "judge", "judge"
 
     campaign = models.ForeignKey(Campaign, on_delete=models.PROTECT, related_name="annotations")
     query = models.ForeignKey(Query, on_delete=models.PROTECT, related_name="annotations")

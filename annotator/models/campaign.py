@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 from django.conf import settings
 from django.contrib.postgres.fields import ArrayField
@@ -14,9 +15,12 @@ from annotator.catalogue import (
     ACQUISITIONS,
     AUTO_HEAD,
     DEFAULT_ACQUISITION,
+    DEFAULT_ROUTING,
     HEADS,
+    ROUTINGS,
     Refused,
     normalised,
+    normalised_routing,
 )
 from annotator.querysets import CampaignQuerySet
 
@@ -157,6 +161,36 @@ class Campaign(models.Model):
         help_text="Share of each person's questions that they have answered before, 0 to 0.2. "
         "The repeat measures how steady they are and is no label.",
     )
+    routing = models.CharField(
+        max_length=40,
+        default=DEFAULT_ROUTING,
+        help_text="Who answers, a person or the judge. Without a judge people answer everything.",
+    )
+    routing_config = models.JSONField(
+        default=dict, blank=True, help_text="Options that differ from their defaults."
+    )
+    human_share = models.FloatField(
+        default=0.5,
+        validators=[MinValueValidator(0.0), MaxValueValidator(1.0)],
+        help_text="With a judge: people's part of the time that the questions the policy chose "
+        "would take them.",
+    )
+    human_minutes = models.FloatField(
+        null=True,
+        blank=True,
+        validators=[MinValueValidator(0.0)],
+        help_text="Minutes of attention that people may spend in all. Empty: no limit.",
+    )
+    budget_spent_at = models.DateTimeField(
+        null=True, blank=True, editable=False, help_text="When these minutes were found spent."
+    )
+    people_only = ArrayField(
+        models.CharField(max_length=100),
+        default=list,
+        blank=True,
+        help_text="Tags (an item's subset or meta.tags) whose questions are never left to a "
+        "judge, such as safety.",
+    )
     image_hosts = ArrayField(
         models.CharField(max_length=253),
         default=list,
@@ -191,6 +225,7 @@ class Campaign(models.Model):
                 {"random_share": "random and holdout share leave less than 5 % to the policy"}
             )
         self._check_acquisition()
+        self._check_routing()
         if self.head not in (AUTO_HEAD, *HEADS):
             known = ", ".join((AUTO_HEAD, *HEADS))
             raise ValidationError({"head": f"expected one of {known}"})
@@ -202,13 +237,28 @@ class Campaign(models.Model):
         if self.acquisition not in ACQUISITIONS:
             known = ", ".join(ACQUISITIONS)
             raise ValidationError({"acquisition": f"expected one of {known}"})
-        if not isinstance(self.acquisition_config, dict):
-            said = f"expected options by name, got {self.acquisition_config!r}"
-            raise ValidationError({"acquisition_config": said})
+        config = self._options("acquisition_config")
         try:
-            self.acquisition_config = normalised(self.acquisition, self.acquisition_config)
+            self.acquisition_config = normalised(self.acquisition, config)
         except Refused as refused:
             raise ValidationError({"acquisition_config": str(refused)}) from refused
+
+    def _check_routing(self) -> None:
+        """The same for the routing policy."""
+        if self.routing not in ROUTINGS:
+            known = ", ".join(ROUTINGS)
+            raise ValidationError({"routing": f"expected one of {known}"})
+        config = self._options("routing_config")
+        try:
+            self.routing_config = normalised_routing(self.routing, config)
+        except Refused as refused:
+            raise ValidationError({"routing_config": str(refused)}) from refused
+
+    def _options(self, column: str) -> dict[str, Any]:
+        config: object = getattr(self, column)
+        if not isinstance(config, dict):
+            raise ValidationError({column: f"expected options by name, got {config!r}"})
+        return config
 
 
 class Guidelines(models.Model):

@@ -20,6 +20,7 @@ class Webhook(models.Model):
         ANNOTATION = "annotation.recorded", "an answer was recorded, corrected or taken back"
         ROUND = "round.published", "a round published its questions"
         SNAPSHOT = "snapshot.ready", "an export can be downloaded"
+        BUDGET = "budget.reached", "people's time or the money for a judge is spent"
         TEST = "test", "somebody tries the address"
 
     campaign = models.ForeignKey(Campaign, on_delete=models.CASCADE, related_name="webhooks")

@@ -21,7 +21,7 @@ from annotator.models import (
     Round,
     Slot,
 )
-from annotator.services import webhooks
+from annotator.services import budgets, judges, webhooks
 
 State = Round.State
 
@@ -49,6 +49,8 @@ def due_reason(status: selectors.LoopStatus, campaign: Campaign) -> str | None:
         return None
     if status.fresh >= campaign.labels_per_round:
         return f"{status.fresh} new answers"
+    if status.judging:
+        return None  # more questions are on their way
     # A round cannot fill the queue beyond a batch, and somebody may wait at an empty one.
     low = max(1, min(campaign.queue_low, campaign.batch_size))
     if status.pool_left and status.waiting < low:
@@ -69,6 +71,8 @@ def status_for(*, annotator: Annotator) -> selectors.LoopStatus:
 def request_round_if_due(*, campaign: Campaign) -> Round | None:
     """Start a round when one is due. The figures only decide when; the worker counts for itself."""
     reason = due_reason(selectors.loop_status(campaign_id=campaign.pk), campaign)
+    if reason and budgets.spent(campaign) and judges.asked(campaign) is None:
+        return None  # nobody could answer what it chose
     try:
         return request_round(campaign=campaign, trigger=reason) if reason else None
     except WrongState:
@@ -204,7 +208,12 @@ def publish_round(
         for query, plan in zip(queries, planned, strict=True)
         for response_id in plan.response_ids
     )
-    _publish_slots(made=locked, queries=queries)
+    judge = judges.asked(locked.campaign)
+    if judge is None:
+        _publish_slots(made=locked, queries=queries)
+    else:
+        theirs = judges.hand_over(made=locked, queries=queries)
+        _publish_slots(made=locked, queries=theirs)
     locked.state, locked.detail = State.PUBLISHED, f"{len(queries)} questions"
     locked.annotations_seen, locked.report = annotations_seen, report
     locked.finished_at = timezone.now()

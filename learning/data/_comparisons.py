@@ -103,6 +103,16 @@ class Comparisons:
         columns = (self.left, self.right, self.outcome, self.strength, self.weight)
         return Comparisons(*(column[rows] for column in columns))
 
+    def joined(self, other: Comparisons) -> Comparisons:
+        """Return these judgements and then the others."""
+        return Comparisons(
+            left=np.concatenate([self.left, other.left]),
+            right=np.concatenate([self.right, other.right]),
+            outcome=np.concatenate([self.outcome, other.outcome]),
+            strength=np.concatenate([self.strength, other.strength]),
+            weight=np.concatenate([self.weight, other.weight]),
+        )
+
     def swapped(self) -> Comparisons:
         """Return the same judgements with left and right exchanged."""
         return Comparisons(

@@ -1,0 +1,405 @@
+"""Asking a judge over the real protocol, and what becomes of the questions."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Callable, Iterator
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import User
+
+from annotator.models import (
+    Annotation,
+    Campaign,
+    Job,
+    Judge,
+    JudgeCall,
+    Judgement,
+    Query,
+    Route,
+    Slot,
+)
+from annotator.services import judges, rounds
+from annotator.services.campaigns import create_campaign, start_campaign
+from tests.campaigns import load
+from tests.learning.judges.judging import Server, always_a, responses_in, serving
+from tests.worker.loops import FIELDS, prefer_longer, rich, work
+from tests.worker.test_forms_rounds import rank_by_length, several, start
+from worker import heard, judging, space
+
+pytestmark = pytest.mark.django_db
+Serve = Callable[..., Server]
+
+
+@pytest.fixture
+def serve() -> Iterator[Serve]:
+    """A judge's endpoint; stopped after the test."""
+    from contextlib import ExitStack
+
+    with ExitStack() as stack:
+        yield lambda *args, **kwargs: stack.enter_context(serving(*args, **kwargs))
+
+
+def longer(body: Any) -> str:
+    """A judge that likes long answers, as people do here."""
+    shown = responses_in(body)
+    best = max(shown, key=lambda letter: len(shown[letter]))
+    return f'{{"reason": "longer", "choice": "{best}", "strength": 2, "confidence": 90}}'
+
+
+def judge_of(campaign: Campaign, server: Server, **settings: Any) -> Judge:
+    settings = {"model": "tiny", "base_url": server.url, "price_in": 1, "price_out": 2} | settings
+    return judges.add_judge(campaign=campaign, name="tiny-judge", **settings)
+
+
+def routes(campaign: Campaign) -> Counter[tuple[str, str]]:
+    found = Route.objects.filter(query__campaign=campaign)
+    return Counter(found.values_list("to", "reason"))
+
+
+def test_a_round_is_judged_in_both_orders_and_then_routed(
+    running: Campaign, ada: User, serve: Serve
+) -> None:
+    judge = judge_of(running, serve(decide=longer, key=""))
+    work()  # the round
+    assert not Slot.objects.filter(query__arm="policy").exists()
+    assert Slot.objects.filter(query__arm__in=["random", "holdout"]).count() == 6
+    work()  # the judge
+    judged = Judgement.objects.filter(judge=judge)
+    assert Counter(judged.values_list("query__arm", flat=True)) == {"policy": 6, "random": 3}
+    calls = JudgeCall.objects.filter(judgement__in=judged)
+    assert calls.count() == 18
+    for one in judged.prefetch_related("calls"):
+        straight, turned = (call.order for call in one.calls.all())
+        assert (straight, turned) == (one.order, one.order[::-1])
+    # 100 tokens in and 10 out a call, at 1 and 2 for a million.
+    assert judges.spent(judge) == Decimal("0.002160")
+    said = Annotation.objects.filter(annotator=judge.annotator)
+    assert set(said.values_list("via", "outcome", "strength")) == {("judge", "preference", 2)}
+    assert all("longer" in one.responses_first for one in _with_texts(said))
+    told = routes(running)
+    assert sum(told.values()) == 6
+    people = sum(n for (to, _), n in told.items() if to == "human")
+    assert people == Slot.objects.filter(query__arm="policy").count() == 3  # half of the time
+
+
+def _with_texts(said: Any) -> Any:
+    for one in said:
+        first = one.query.responses.get(pk=one.tiers[0][0])
+        one.responses_first = first.text
+        yield one
+
+
+def ranked(body: Any) -> str:
+    shown = responses_in(body)
+    order = sorted(shown, key=lambda letter: -len(shown[letter]))
+    return json.dumps({"reason": "longer", "ranking": [[letter] for letter in order]})
+
+
+def test_a_ranking_is_judged_routed_and_learnt_from(ada: User, serve: Serve) -> None:
+    campaign = start(ada, [several(n, 4) for n in range(30)], form="rank", random_share=0.5)
+    judge_of(campaign, serve(decide=ranked, key=""))
+    work()
+    work()
+    said = Annotation.objects.filter(annotator__kind="llm")
+    assert {len(tiers) for tiers in said.values_list("tiers", flat=True)} == {4}
+    assert {to for to, _ in routes(campaign)} == {"human", "judge"}
+    rank_by_length(campaign, ada)
+    found = space.load(campaign, progress=lambda done, total: None)
+    judge = campaign.judges.get()
+    table = heard.judged(campaign, judge, found)
+    assert table.audit.sum() >= 6
+    assert (table.wrong[table.audit] == 0).all()
+    assert len(heard.heard(campaign, found)) == 6 * said.count()  # six pairs of four
+
+
+# --- what can go wrong ---------------------------------------------------------------------
+
+
+def refusing(status: int, said: str) -> Any:
+    def behave(handler: Any, body: Any, count: int) -> bool:
+        handler.say(status, {"error": {"message": said}})
+        return True
+
+    return behave
+
+
+def replying(text: str) -> Any:
+    return lambda body: text
+
+
+def everything_went_to_people(campaign: Campaign) -> bool:
+    waiting = Query.objects.filter(campaign=campaign, arm="policy")
+    return waiting.count() == waiting.filter(slots__isnull=False).distinct().count() == 6
+
+
+@pytest.mark.parametrize(
+    ("settings", "behave", "words"),
+    [
+        ({"model": "huge"}, None, "does not exist"),
+        ({}, refusing(401, "Incorrect API key provided"), "key"),
+        ({"key_name": "JUDGE_KEY_GONE"}, None, "no JUDGE_KEY_GONE in their environment"),
+        ({"spend_limit": Decimal("0.000100")}, None, "is left"),
+        ({"template": {"no-such-part": "x"}}, None, "no part 'no-such-part'"),
+    ],
+)
+def test_what_ends_a_run_is_named_and_people_get_the_questions(
+    running: Campaign, serve: Serve, settings: Any, behave: Any, words: str
+) -> None:
+    judge = judge_of(running, serve(behave, longer, key=""), **settings)
+    work()
+    work()
+    judge.refresh_from_db()
+    assert words in judge.trouble
+    assert judge.retry_at is None  # until somebody changes something
+    assert everything_went_to_people(running)
+    assert set(routes(running)) == {("human", "no_judge")}
+
+
+def test_an_endpoint_that_is_away_is_tried_again_later(running: Campaign) -> None:
+    with serving(decide=longer, key="") as server:
+        judge = judge_of(running, server, workers=1)
+    work()
+    rounds_before = running.rounds.count()
+    hurried(work)
+    judge.refresh_from_db()
+    assert "refused" in judge.trouble or "reach" in judge.trouble
+    assert judge.retry_at is not None
+    assert everything_went_to_people(running)
+    assert running.rounds.count() == rounds_before
+    Judge.objects.update(retry_at=judge.troubled_at)
+    assert judges.asked(running) == judge
+
+
+@pytest.mark.parametrize(
+    ("decide", "error"),
+    [
+        (replying("I'm sorry, but I can't help with that."), "refused"),
+        (replying(""), "empty_reply"),
+        (replying("Die erste Antwort gefällt mir besser."), "malformed"),
+        (replying('{"reason": "x", "choice": "Z"}'), "malformed"),
+    ],
+)
+def test_a_reply_that_is_no_verdict_leaves_the_question_to_people(
+    running: Campaign, serve: Serve, decide: Any, error: str
+) -> None:
+    judge = judge_of(running, serve(decide=decide, key=""))
+    work()
+    work()
+    assert set(judge.judgements.values_list("error", "annotation")) == {(error, None)}
+    assert not Annotation.objects.filter(annotator=judge.annotator).exists()
+    assert everything_went_to_people(running)
+    assert judges.spent(judge) > 0  # a reply is paid for, whatever it says
+    assert set(JudgeCall.objects.values_list("error", flat=True)) == {error}
+
+
+def test_a_judge_that_always_says_a_is_not_believed(running: Campaign, serve: Serve) -> None:
+    judge = judge_of(running, serve(decide=always_a, key=""))
+    work()
+    work()
+    assert set(judge.judgements.values_list("inconsistent", "p")) == {(True, 0.5)}
+    assert everything_went_to_people(running)
+    assert set(routes(running)) == {("human", "inconsistent")}
+
+
+def test_a_key_is_read_where_the_worker_runs_and_stored_nowhere(
+    running: Campaign, serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("JUDGE_KEY_TINY", "sk-a-very-secret-key")
+    judge_of(running, serve(decide=longer), key_name="JUDGE_KEY_TINY")
+    work()
+    work()
+    call = JudgeCall.objects.first()
+    assert call is not None
+    assert (call.model, call.template, call.error) == ("tiny-2026", "tiny-judge", "")
+    assert call.template_version
+    assert "choice" in call.reply
+    assert [turn["role"] for turn in call.messages] == ["system", "user"]
+    stored = str(list(JudgeCall.objects.values())) + str(list(Judge.objects.values()))
+    assert "very-secret" not in stored
+
+
+# --- interruptions -------------------------------------------------------------------------
+
+
+def test_a_question_is_asked_once_and_paid_once_whatever_attempt_it_is(
+    running: Campaign, serve: Serve
+) -> None:
+    """A worker dies after four questions: the next asks the other five."""
+
+    class Dead(BaseException):
+        pass
+
+    server = serve(decide=longer, key="")
+    judge = judge_of(running, server, workers=1)
+    work()
+    keep, kept = judging._Chunk.keep, []
+
+    def dying(self: Any, judged: Any) -> None:
+        if len(kept) == 4:
+            raise Dead
+        kept.append(judged.key)
+        keep(self, judged)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(judging._Chunk, "keep", dying)
+        with pytest.raises(Dead):
+            work()
+    assert judge.judgements.count() == 4
+    Job.objects.filter(kind="judge").update(state="queued", lease_until=None)
+    work()
+    assert judge.judgements.count() == 9
+    assert len(set(judge.judgements.values_list("query", flat=True))) == 9
+    assert JudgeCall.objects.count() == 18
+    assert judges.spent(judge) == 18 * Decimal("0.000120")
+
+
+def test_what_was_paid_for_an_answer_that_never_came_is_counted(
+    running: Campaign, serve: Serve
+) -> None:
+    def behave(handler: Any, body: Any, count: int) -> bool:
+        if count > 3:  # one question, and one display order of the next
+            handler.say(500, {"error": {"message": "out of order"}})
+        return count > 3
+
+    judge = judge_of(running, serve(behave, longer, key=""), workers=1)
+    work()
+    hurried(work)
+    judge.refresh_from_db()
+    assert "out of order" in judge.trouble
+    assert judge.judgements.count() == 1
+    assert judge.lost_money == Decimal("0.000120")
+    assert judges.spent(judge) == 3 * judge.lost_money
+
+
+def hurried(act: Callable[[], None]) -> None:
+    """Without sleeping between tries."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(judging.Stop, "wait", lambda self, seconds: None)
+        act()
+
+
+def test_questions_that_no_job_decides_about_are_seen_to_by_the_sweep(
+    running: Campaign, serve: Serve
+) -> None:
+    judge = judge_of(running, serve(decide=longer, key=""))
+    work()
+    Job.objects.filter(kind="judge").delete()
+    assert judges.go_on(running)
+    assert not judges.go_on(running)  # there is a job for it now
+    Job.objects.filter(kind="judge").delete()
+    judges.change_judge(judge=judge, active=False)
+    assert judges.go_on(running)
+    assert everything_went_to_people(running)
+
+
+def test_a_campaign_goes_on_learning_from_people_and_judge(
+    running: Campaign, ada: User, serve: Serve
+) -> None:
+    judge_of(running, serve(decide=longer, key=""))
+    for _ in range(3):
+        work()
+        work()
+        prefer_longer(running, ada)
+        rounds.request_round(campaign=running, trigger="test")
+    work()
+    newest = running.model_versions.filter(kind="all").first()
+    control = running.model_versions.filter(kind="random").first()
+    assert newest is not None
+    assert control is not None
+    said = newest.hyperparameters["judges"]
+    assert (said["labels"], said["learnt_from"], said["tested"]) == (27, "both", 0)
+    assert "judges" not in control.hyperparameters
+    people = Annotation.objects.filter(campaign=running, annotator__kind="human").labels()
+    trained = people.filter(query__prompt__is_holdout=False).count()
+    assert newest.comparisons == trained  # the version by count is people's
+
+
+def test_a_sample_of_history_measures_a_judge_before_it_decides(ada: User, serve: Serve) -> None:
+    campaign = create_campaign(slug="loop", name="Loop", **FIELDS)
+    load(campaign, [rich(number) for number in range(60)], history=True)
+    load(campaign, [rich(number) for number in range(60, 90)])
+    start_campaign(campaign=campaign)
+    judge = judge_of(campaign, serve(decide=longer, key=""), history_sample=20)
+    work()
+    work()
+    asked = judge.judgements.filter(query__arm="imported")
+    assert asked.count() == 20
+    assert not asked.filter(query__prompt__is_holdout=True).exists()
+    first = set(asked.values_list("query", flat=True))
+    found = space.load(campaign, progress=lambda done, total: None)
+    table = heard.judged(campaign, judge, found)
+    assert table.audit.sum() >= 20
+    assert (table.wrong[table.audit] == 0).all()
+    assert first == set(judging.history_sample(campaign, 20))
+    assert first < set(judging.history_sample(campaign, 30))
+
+
+# --- budgets -------------------------------------------------------------------------------
+
+
+def spend(campaign: Campaign, person: User, minutes: float) -> None:
+    """Answer one question, slowly."""
+    from tests.annotator.acts import answer, lease
+
+    answer(lease(campaign, person), person, "a2", active_ms=str(int(60_000 * minutes)))
+
+
+def test_when_peoples_time_is_up_the_judge_goes_on_alone(
+    running: Campaign, ada: User, serve: Serve
+) -> None:
+    Campaign.objects.update(human_minutes=5)
+    running.refresh_from_db()
+    judge = judge_of(running, serve(decide=longer, key=""))
+    work()
+    work()
+    spend(running, ada, 6)
+    rounds.request_round(campaign=running, trigger="test")
+    work()
+    newest = running.rounds.order_by("-number").first()
+    assert newest is not None
+    assert set(newest.queries.values_list("arm", flat=True)) == {"policy"}
+    work()
+    assert set(newest.queries.values_list("route__to", flat=True)) == {"judge"}
+    assert newest.queries.filter(slots__isnull=False).count() == 0
+    assert judge.judgements.count() > 9
+
+
+def test_what_nobody_may_answer_waits_until_there_is_time_again(
+    running: Campaign, ada: User, serve: Serve
+) -> None:
+    Campaign.objects.update(human_minutes=5)
+    running.refresh_from_db()
+    judge_of(running, serve(decide=always_a, key=""))
+    work()
+    spend(running, ada, 6)
+    work()  # the judge, who is not believed
+    assert set(routes(running)) == {("nobody", "budget")}
+    assert not judges.go_on(running)
+    Campaign.objects.update(human_minutes=60)
+    running.refresh_from_db()
+    assert judges.go_on(running)
+    work()
+    assert everything_went_to_people(running)
+
+
+def test_without_a_judge_no_round_starts_once_peoples_time_is_up(
+    running: Campaign, ada: User
+) -> None:
+    work()
+    Campaign.objects.update(human_minutes=1)
+    running.refresh_from_db()
+    spend(running, ada, 2)
+    Campaign.objects.update(queue_low=1000)
+    running.refresh_from_db()
+    assert rounds.request_round_if_due(campaign=running) is None
+    running.refresh_from_db()
+    assert running.budget_spent_at is not None
+    Campaign.objects.update(human_minutes=None)
+    running.refresh_from_db()
+    assert rounds.request_round_if_due(campaign=running) is not None
+    running.refresh_from_db()
+    assert running.budget_spent_at is None

@@ -1,0 +1,301 @@
+"""Asking a campaign's judge, and then deciding who answers what.
+
+One job of a campaign at a time sees to all of its questions that the judge has not been asked.
+Each answer is stored with its calls in one transaction as soon as it is there: a worker that is
+killed loses what was under way and nothing else, and the next attempt asks what is missing.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from django.conf import settings
+from django.db.models import Count, Prefetch, Q, QuerySet
+
+from annotator import selectors
+from annotator.errors import InvalidAnswer
+from annotator.forms import Shown, Step, parse
+from annotator.models import Annotation, Campaign, Judge, Judgement, Query, QueryResponse
+from annotator.services import judges, webhooks
+from learning.errors import LearningError
+from learning.judges.asking import EndpointJudge
+from learning.judges.base import Ask, Call
+from learning.judges.base import Judge as Asked
+from learning.judges.causal import load
+from learning.judges.endpoint import Endpoint
+from learning.judges.errors import (
+    CannotAsk,
+    JudgeError,
+    Malformed,
+    SpendLimit,
+    WrongKey,
+)
+from learning.judges.forms import form
+from learning.judges.limits import Budget, Pace, Stop
+from learning.judges.local import LocalJudge
+from learning.judges.money import Prices
+from learning.judges.pointwise import PointwiseJudge
+from learning.judges.run import Judged, Question, Run
+from learning.judges.secret import Secret
+from learning.judges.swapping import Judgement as Both
+from learning.judges.templates import template
+from learning.judges.yes_no import EndpointYesNo, LocalYesNo
+from learning.text import last_user_turn
+from worker import routing
+from worker.jobs import RunningJob, Superseded
+
+CHUNK: Final = 200  # questions that are in memory at once
+LONGER: Final = timedelta(minutes=10)  # before an endpoint that failed is tried again
+
+
+def run(job: RunningJob) -> None:
+    """Ask what was not asked yet, then route; what the judge does not answer goes to people."""
+    campaign = Campaign.objects.get(pk=job.arguments["campaign"])
+    judge = judges.asked(campaign)
+    if judge is not None:
+        _ask_all(job, campaign, judge)
+        judge.refresh_from_db()
+        if judges.asked(campaign) != judge:
+            judge = None
+    job.progress(0, 0, "routing")
+    decide = routing.decisions(campaign, judge)
+    with job.fence():
+        decide.apply()
+    judges.go_on(campaign)  # what was published in the meantime
+
+
+def _ask_all(job: RunningJob, campaign: Campaign, judge: Judge) -> None:
+    """Ask chunk by chunk until everything is answered, or something ends it."""
+    waiting = unasked(campaign, judge)
+    done, total = 0, waiting.count()
+    if not total:
+        return
+    budget = Budget(judge.spend_limit, spent=judges.spent(judge))
+    stop = Stop()
+    try:
+        with answering(judge, budget, stop) as who:
+            while chunk := list(waiting[:CHUNK]):
+                job.progress(done, total, f"asking {judge.name}")
+                asked = _Chunk(campaign, judge, chunk)
+                asked.refuse()
+                ran = Run(
+                    who,
+                    asked.questions,
+                    workers=judge.workers,
+                    keep=asked.keep,
+                    budget=budget,
+                    stop=stop,
+                )
+                try:
+                    for _ in ran:
+                        done += 1
+                        job.progress(done, total, f"asking {judge.name}")
+                except Superseded:
+                    stop.set()
+                    raise
+                if ran.report.answered:
+                    judges.trust_again(judge=judge)
+                if ran.report.stopped is not None:
+                    _say_why(campaign, judge, ran.report.stopped)
+                    return
+    except LearningError as error:  # before the first question: address, key, template, model
+        _say_why(campaign, judge, error)
+
+
+def unasked(campaign: Campaign, judge: Judge) -> QuerySet[Query]:
+    """What this judge is to be asked: what waits, the whole random arm, a sample of history."""
+    said = Judgement.objects.filter(judge=judge).values("query_id")
+    waits = Q(pk__in=judges.unrouted(campaign).values("pk"))
+    history = Q(pk__in=history_sample(campaign, judge.history_sample))
+    found = Query.objects.filter(campaign=campaign, withdrawn=False).exclude(pk__in=said)
+    found = found.filter(waits | history | Q(arm=Query.Arm.RANDOM)).select_related("prompt")
+    members = QueryResponse.objects.select_related("response__prompt").order_by("response_id")
+    return found.prefetch_related(Prefetch("members", members)).order_by("pk")
+
+
+def history_sample(campaign: Campaign, size: int) -> list[int]:
+    """Imported questions with an answer of a person, drawn by lot; a larger sample adds to it.
+
+    None on held-out prompts: what is learnt of the judge there would reach the training.
+    """
+    if not size:
+        return []
+    people = Annotation.objects.filter(campaign=campaign, annotator__kind="human").judgements()
+    found = Query.objects.filter(campaign=campaign, arm=Query.Arm.IMPORTED)
+    found = found.filter(prompt__is_holdout=False, pk__in=people.values("query_id"))
+    several = found.annotate(n=Count("members")).filter(n__gte=2)
+    ids = np.sort(np.fromiter(several.values_list("pk", flat=True), np.int64))
+    lots = np.random.default_rng(campaign.seed).random(int(ids.max(initial=0)) + 1)
+    return [int(pk) for pk in ids[np.argsort(lots[ids], kind="stable")][:size]]
+
+
+@contextmanager
+def answering(judge: Judge, budget: Budget, stop: Stop) -> Iterator[Asked]:
+    """The judge as the library knows it, with its connections.
+
+    Raises:
+        LearningError: it cannot be asked as it is set up.
+    """
+    own = template(judge.name, judge.template)
+    alone = judge.mode == Judge.Mode.POINTWISE
+    if judge.provider == Judge.Provider.LOCAL:
+        model = load(Path(judge.model), threads=settings.TORCH_THREADS)
+        yield PointwiseJudge(LocalYesNo(model, own)) if alone else LocalJudge(model, own)
+        return
+    pace = Pace(judge.requests_per_minute, judge.tokens_per_minute)
+    prices = Prices(judge.price_in, judge.price_out)
+    with Endpoint(
+        judge.base_url, key=key_of(judge), pace=pace, stop=stop, timeout=judge.timeout
+    ) as endpoint:
+        shared: dict[str, Any] = {"template": own, "prices": prices, "budget": budget}
+        if alone:
+            yield PointwiseJudge(EndpointYesNo(endpoint, judge.model, **shared))
+        else:
+            shared["max_tokens"] = judge.max_tokens
+            yield EndpointJudge(endpoint, judge.model, **shared)
+
+
+def key_of(judge: Judge) -> Secret:
+    """Its key, from the environment of this worker.
+
+    Raises:
+        WrongKey: it is named and not there.
+    """
+    if not judge.key_name:
+        return Secret()
+    if not (value := os.environ.get(judge.key_name, "").strip()):
+        raise WrongKey(f"the workers have no {judge.key_name} in their environment")
+    return Secret(value)
+
+
+def _say_why(campaign: Campaign, judge: Judge, error: LearningError) -> None:
+    """Name on the judge's page what ended the run; what may pass is tried again later."""
+    passing = isinstance(error, JudgeError) and not error.stops
+    again = LONGER if passing else None
+    judges.stop_asking(judge=judge, why=str(error), again_in=again)
+    if isinstance(error, SpendLimit):
+        webhooks.emit(
+            campaign_id=campaign.pk,
+            event=webhooks.Event.BUDGET,
+            data={"budget": "judge", "judge": judge.name, "money": f"{judges.spent(judge):f}"},
+        )
+
+
+class _Chunk:
+    """Some questions in the words of the library, and what becomes of them in the database."""
+
+    def __init__(self, campaign: Campaign, judge: Judge, queries: Sequence[Query]) -> None:
+        newest = campaign.guidelines.first()
+        self.campaign, self.judge = campaign, judge
+        self.guidelines = newest.text if newest else ""
+        self.version = newest.version if newest else 0
+        self.orders: dict[int, tuple[int, ...]] = {}
+        self.steps: dict[int, tuple[Step, ...]] = {}
+        self.questions: list[Question] = []
+        self.impossible: list[tuple[int, CannotAsk]] = []
+        for query in queries:
+            self._add(query)
+
+    def _add(self, query: Query) -> None:
+        members = {member.response_id: member.response for member in query.members.all()}
+        rng = random.Random(f"{self.campaign.seed}:{query.pk}")  # noqa: S311 - a display order
+        order = tuple(rng.sample(sorted(members), len(members)))
+        self.orders[query.pk], self.steps[query.pk] = order, selectors.steps(query)
+        prompts = {response.prompt_id: response.prompt for response in members.values()}
+        texts = [members[pk].text for pk in order]
+        if len(prompts) > 1:  # each response has a prompt of its own
+            own = [last_user_turn(members[pk].prompt.content) for pk in order]
+            texts = [f"(asked: {asked})\n\n{text}" for asked, text in zip(own, texts, strict=True)]
+        try:
+            ask = Ask.of(
+                [form(*part) for part in _parts(self.steps[query.pk])],
+                "" if len(prompts) > 1 else query.prompt.content,
+                texts,
+                guidelines=self.guidelines,
+                context="" if len(prompts) > 1 else query.prompt.context,
+            )
+        except CannotAsk as error:
+            self.impossible.append((query.pk, error))
+            return
+        self.questions.append(Question(query.pk, ask, ask.straight))
+
+    def refuse(self) -> None:
+        """Note the questions that no judge can be asked."""
+        for query_id, error in self.impossible:
+            self.keep(Judged(query_id, Both((), error=error), left=False))
+
+    def keep(self, judged: Judged) -> None:
+        """Store one result. One that is to be asked again leaves only what it cost."""
+        if judged.left:
+            judges.book_lost(judge=self.judge, money=judged.judgement.money)
+            return
+        query_id, both = int(str(judged.key)), judged.judgement
+        order = self.orders[query_id]
+        answer, error = self._answer(query_id, both)
+        said = judges.Said(
+            query_id=query_id,
+            order=order,
+            calls=[_columns(call, order) for call in both.calls],
+            answer=answer,
+            outcome={
+                "p": both.p if len(order) == 2 else None,
+                "inconsistent": both.inconsistent,
+                "disagreement": both.disagreement,
+                "error": error.code if error else "",
+                "told": str(error)[: judges.BRIEF] if error else "",
+                "guidelines_version": self.version,
+            },
+        )
+        judges.record_judgement(judge=self.judge, said=said)
+
+    def _answer(self, query_id: int, both: Both) -> tuple[dict[str, Any] | None, JudgeError | None]:
+        """The verdict as an annotation has it, by the rules that people's answers follow."""
+        if both.verdict is None:
+            return None, both.error
+        order = self.orders[query_id]
+        straight = tuple(range(len(order)))
+        parts = self.steps[query_id][:-1]  # without the reason: a judge always gives one
+        try:
+            answer, _ = parse(both.verdict.fields(straight), steps=parts, shown=Shown(order))
+        except InvalidAnswer as error:
+            field, said = next(iter(error.fields.items()))
+            return None, Malformed(field, "what a person's page could send", " ".join(said))
+        columns = {
+            "outcome": answer.outcome,
+            "tiers": answer.tiers,
+            "acceptable": answer.acceptable,
+            "strength": answer.strength,
+            "rationale": both.verdict.rationale,
+            "details": answer.details,
+            "guidelines_version": self.version,
+        }
+        return columns, None
+
+
+def _parts(steps: Sequence[Step]) -> list[tuple[str, dict[str, Any]]]:
+    """The forms of a question with the options that mean something to a judge."""
+    return [(step.part.name, _known(step)) for step in steps[:-1]]
+
+
+def _known(step: Step) -> dict[str, Any]:
+    from learning.judges.forms import FORMS
+
+    known = getattr(FORMS.get(step.part.name), "__dataclass_fields__", {})
+    return {key: value for key, value in step.options.items() if key in known}
+
+
+def _columns(call: Call, order: tuple[int, ...]) -> dict[str, Any]:
+    """One call in database ids."""
+    found = asdict(call)
+    found["order"] = [order[place] for place in call.order]
+    found["messages"] = [asdict(turn) for turn in call.messages]
+    found["told"] = call.told[: judges.BRIEF]
+    return found

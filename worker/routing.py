@@ -1,0 +1,150 @@
+"""Who answers what waits for a decision, by the campaign's routing policy."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from annotator.models import Campaign, Judge, Route
+from annotator.services import budgets, judges
+from learning import heads
+from learning.answering import pair_features
+from learning.data import Pool
+from learning.routing import policies
+from learning.routing.data import HUMAN, JUDGE, WAIT, Budget, Decisions, Questions
+from learning.routing.fusion import weighted
+from learning.routing.guarantee import Calibration
+from learning.routing.policies.base import rules
+from worker import choosing, fitting, space, store
+from worker.heard import Judged, error_model, heard, judged, people_error
+from worker.space import Space
+from worker.store import Ints
+
+Doubles = NDArray[np.float64]
+
+USUAL_SECONDS: Final = 30.0  # of a person, before anybody was timed
+TO: Final = {HUMAN: Route.To.HUMAN, JUDGE: Route.To.JUDGE, WAIT: Route.To.NOBODY}
+
+
+@dataclass(frozen=True)
+class Routed:
+    """Decisions that are ready to be stored."""
+
+    campaign: Campaign
+    judge: Judge | None
+    decisions: Sequence[judges.Decision]
+    reason: str = ""
+
+    def apply(self) -> None:
+        """Store them; without a judge people answer everything. Call inside the job's fence."""
+        if self.judge is None:
+            judges.route_to_people(campaign=self.campaign, judge=None, reason="no_judge")
+            return
+        judges.apply_routes(
+            campaign=self.campaign,
+            judge=self.judge,
+            policy=self.campaign.routing,
+            decisions=self.decisions,
+        )
+
+
+def decisions(campaign: Campaign, judge: Judge | None) -> Routed:
+    """Decide about everything that waits for it."""
+    waiting = list(judges.unrouted(campaign).values_list("pk", flat=True))
+    if judge is None or not waiting:
+        return Routed(campaign, judge, ())
+    found = space.load(campaign, progress=lambda done, total: None)
+    table = judged(campaign, judge, found)
+    made = _decide(campaign, found, table) if table.waits.any() else []
+    known = {one.query_id for one in made}
+    rest = [pk for pk in waiting if pk not in known]  # more than two responses, or no answer
+    made += [judges.Decision(pk, Route.To.HUMAN, "no_judge") for pk in rest]
+    return Routed(campaign, judge, made)
+
+
+def _decide(campaign: Campaign, found: Space, table: Judged) -> list[judges.Decision]:
+    rows = np.flatnonzero(table.waits)
+    pool = Pool(
+        features=found.phi,
+        pairs=table.pairs[rows],
+        prompt=table.prompt[rows],
+        eligible=np.ones(len(rows), np.bool_),
+    )
+    seconds = expected_seconds(campaign, found, table.pairs[rows])
+    questions = Questions.of(
+        pool,
+        table.signs.subset(rows),
+        safety=table.safety[rows],
+        related=table.related[rows],
+        seconds=seconds,
+    )
+    left = budgets.human_seconds_left(campaign)
+    known = knowledge(campaign, found, table)
+    rng = np.random.default_rng([campaign.seed, int(table.query[rows].max())])
+    made = policies.get(campaign.routing).route(
+        questions,
+        known,
+        Budget(min(left, campaign.human_share * float(seconds.sum()))),
+        rng=rng,
+        config=campaign.routing_config,
+    )
+    made = _beyond_share(made, questions, known, left)
+    return [
+        judges.Decision(
+            query_id=int(table.query[row]),
+            to=TO[int(made.who[at])],
+            reason=made.reason[at],
+            audit=bool(made.audit[at]),
+            error=float(made.error[at]),
+            value=float(made.value[at]) if np.isfinite(made.value[at]) else None,
+            propensity=float(made.propensity[at]),
+            seconds=float(seconds[at]),
+        )
+        for at, row in enumerate(rows)
+    ]
+
+
+def _beyond_share(
+    made: Decisions, questions: Questions, known: policies.Knowledge, left: float
+) -> Decisions:
+    """Let people answer what the judge may not, as far as the campaign's whole budget goes.
+
+    Their share of a batch is a wish; only the budget is a limit.
+    """
+    who, reason, spent = made.who.copy(), list(made.reason), made.seconds
+    ruled = rules(questions, known)
+    for row in np.flatnonzero(made.who == WAIT):
+        if spent + questions.seconds[row] <= left:
+            spent += float(questions.seconds[row])
+            who[row], reason[row] = HUMAN, ruled[row] or "confidence"
+    propensity = np.where((who == HUMAN) & ~made.audit, 1.0, made.propensity)
+    return replace(made, who=who, reason=tuple(reason), seconds=spent, propensity=propensity)
+
+
+def knowledge(campaign: Campaign, found: Space, table: Judged) -> policies.Knowledge:
+    """What the campaign has found out about people and the judge."""
+    human = people_error(campaign)
+    error = error_model(table, human)
+    audit = table.audit
+    confidence, wrong = table.signs.confidence[audit], table.wrong[audit] > 0.5
+    labels = store.labels(campaign, found.index)
+    usable = ~labels.holdout & (found.has_line | ~labels.line)
+    both = heard(campaign, found).beside(labels.comparisons.subset(usable), labels.query[usable])
+    head = heads.get(fitting.head_name(campaign, found))
+    seen = weighted(both.comparisons, both.epsilon)
+    belief = head.fit(found.phi, seen, recurring=heads.recurring(found.trainable))
+    return policies.Knowledge(
+        error=error, belief=belief, human=human, calibration=Calibration(confidence, wrong)
+    )
+
+
+def expected_seconds(campaign: Campaign, found: Space, pairs: Ints) -> Doubles:
+    """A person's time for each pair, from the campaign's own events; 30 s before there are any."""
+    costs = choosing.costs(campaign, found)
+    if not costs.timed:
+        return np.full(len(pairs), USUAL_SECONDS)
+    return np.asarray(costs.seconds(pair_features(found.surface, pairs)), np.float64)
