@@ -13,7 +13,7 @@ from django.utils.safestring import SafeString
 
 from annotator import wording
 from annotator.errors import TiebreakError
-from annotator.models import EncoderCard, Job, ModelVersion, Query, Round, Slot
+from annotator.models import EncoderCard, Job, ModelVersion, Query, Round, Route, Slot
 from annotator.services import jobs, rounds
 
 from .base import ReadOnlyAdmin
@@ -145,7 +145,7 @@ class QueryAdmin(ReadOnlyAdmin):
         ("flagged_at", admin.EmptyFieldListFilter),
     ]
     actions = ["release", "withdraw"]
-    readonly_fields = ["asked", "answers", "flags"]
+    readonly_fields = ["asked", "answers", "flags", "routed"]
 
     @admin.display(description="what was asked")
     def asked(self, query: Query) -> str:
@@ -166,6 +166,12 @@ class QueryAdmin(ReadOnlyAdmin):
         """The reasons of those who flagged it."""
         flagged = query.annotations.filter(outcome="flag").current()
         return "; ".join(flagged.values_list("rationale", flat=True))
+
+    @admin.display(description="who was to answer")
+    def routed(self, query: Query) -> str:
+        """A person or the judge, and why; nothing was decided where there is no judge."""
+        route = Route.objects.filter(query=query).first()
+        return f"{route.get_to_display()}: {route.reason}" if route else "–"
 
     @admin.action(description="Offer flagged questions again", permissions=["view"])
     def release(self, request: HttpRequest, queryset: QuerySet[Query]) -> None:

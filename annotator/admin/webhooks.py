@@ -13,7 +13,7 @@ from annotator.errors import InvalidInput
 from annotator.models import Campaign, Delivery, Webhook
 from annotator.services import webhooks
 
-from .base import ReadOnlyAdmin
+from .base import ReadOnlyAdmin, SteeredAdmin, may_steer
 
 
 class WebhookForm(forms.ModelForm):
@@ -45,14 +45,8 @@ class WebhookForm(forms.ModelForm):
         return clean
 
 
-def _steers(request: HttpRequest) -> bool:
-    """Webhooks belong to their campaign: who may change campaigns may change them."""
-    may: bool = request.user.has_perm("annotator.change_campaign")
-    return may
-
-
 @admin.register(Webhook)
-class WebhookAdmin(admin.ModelAdmin):
+class WebhookAdmin(SteeredAdmin):
     """Added, switched off, tried, removed. The secret is shown once, when it is made."""
 
     form = WebhookForm
@@ -61,41 +55,10 @@ class WebhookAdmin(admin.ModelAdmin):
     list_select_related = ["campaign"]
     actions = ["send_a_test"]
 
-    def has_module_permission(self, request: HttpRequest) -> bool:
-        """Who may change campaigns."""
-        return _steers(request)
-
-    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Who may change campaigns."""
-        return _steers(request)
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        """Who may change campaigns."""
-        return _steers(request)
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Who may change campaigns."""
-        return _steers(request)
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Who may change campaigns."""
-        return _steers(request)
-
     def get_deleted_objects(self, objs: Any, request: HttpRequest) -> Any:
         """The log goes with its webhook, although nobody takes single entries out of it."""
         listed, counts, _, protected = super().get_deleted_objects(objs, request)
         return listed, counts, set(), protected
-
-    def get_queryset(self, request: HttpRequest) -> QuerySet[Webhook]:
-        """Only those of campaigns that this person steers."""
-        steered = Campaign.objects.steered_by(request.user)
-        return super().get_queryset(request).filter(campaign__in=steered)
-
-    def formfield_for_foreignkey(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
-        """Only campaigns that this person steers can be chosen."""
-        if db_field.name == "campaign":
-            kwargs["queryset"] = Campaign.objects.steered_by(request.user)
-        return super().formfield_for_foreignkey(db_field, request, **kwargs)
 
     def get_readonly_fields(self, request: HttpRequest, obj: Webhook | None = None) -> list[str]:
         """A webhook stays with its campaign."""
@@ -138,11 +101,11 @@ class DeliveryAdmin(ReadOnlyAdmin):
 
     def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """Who may change campaigns."""
-        return _steers(request)
+        return may_steer(request)
 
     def has_send_permission(self, request: HttpRequest) -> bool:
         """Who may change campaigns may try again."""
-        return _steers(request)
+        return may_steer(request)
 
     @admin.action(description="Send again", permissions=["send"])
     def send_again(self, request: HttpRequest, queryset: QuerySet[Delivery]) -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any
+from urllib.parse import urlsplit
 
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
@@ -34,6 +36,8 @@ from annotator.services import budgets
 ALL_HUMAN = "all_human"
 JUDGED_ARMS = (Query.Arm.POLICY, Query.Arm.RANDOM)  # the random arm is answered by both
 BRIEF = 500  # characters of an error that are kept
+PART = re.compile(r"[a-z_]{1,40}")  # of a prompt
+ODD = re.compile(r"[\0\ud800-\udfff]")
 SETTINGS = (
     *("provider", "base_url", "model", "key_name", "mode", "template", "max_tokens"),
     *("price_in", "price_out", "spend_limit", "requests_per_minute", "tokens_per_minute"),
@@ -89,8 +93,7 @@ def add_judge(*, campaign: Campaign, name: str, **settings: Any) -> Judge:
             annotator.save(force_insert=True)
     except IntegrityError:
         raise ValidationError({"name": f"the campaign has a judge {name!r} already"}) from None
-    if judge.active:
-        campaign.judges.filter(active=True).update(active=False)
+    _take_over(judge)
     judge.annotator = annotator
     judge.save(force_insert=True)
     return judge
@@ -106,9 +109,26 @@ def check(judge: Judge) -> None:
         raise ValidationError({"base_url": "expected the address of the endpoint, with /v1"})
     if judge.provider == Judge.Provider.LOCAL and (judge.base_url or judge.key_name):
         raise ValidationError({"base_url": "a local model has neither an address nor a key"})
+    there = urlsplit(judge.base_url)
+    if there.scheme not in ("http", "https", "") or "@" in there.netloc or there.query:
+        said = "expected only an address, http or https: a key is named below, and never stored"
+        raise ValidationError({"base_url": said})
     texts = judge.template
-    if not isinstance(texts, dict) or not all(isinstance(one, str) for one in texts.values()):
-        raise ValidationError({"template": "expected texts by part of the prompt"})
+    if not isinstance(texts, dict) or not all(map(_is_part, texts, texts.values())):
+        raise ValidationError({"template": "expected texts by parts of the prompt"})
+
+
+def _is_part(name: Any, text: Any) -> bool:
+    """No database takes a null character or half a pair."""
+    return bool(PART.fullmatch(name)) and isinstance(text, str) and not ODD.search(text)
+
+
+def _take_over(judge: Judge) -> None:
+    """No other judge of the campaign is asked; of two at once, the second waits."""
+    if judge.active:
+        Campaign.objects.select_for_update(no_key=True).get(pk=judge.campaign_id)
+        others = Judge.objects.filter(campaign_id=judge.campaign_id, active=True)
+        others.exclude(pk=judge.pk).update(active=False)
 
 
 @transaction.atomic
@@ -125,10 +145,9 @@ def change_judge(*, judge: Judge, **settings: Any) -> Judge:
     judge.full_clean(exclude=["annotator"], validate_constraints=False)
     check(judge)
     judge.trouble, judge.troubled_at, judge.retry_at = "", None, None
-    if judge.active:
-        others = Judge.objects.filter(campaign_id=judge.campaign_id, active=True)
-        others.exclude(pk=judge.pk).update(active=False)
-    judge.save()
+    _take_over(judge)
+    # Only these: a worker adds to what was lost meanwhile.
+    judge.save(update_fields=[*settings, "trouble", "troubled_at", "retry_at"])
     return judge
 
 
