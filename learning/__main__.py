@@ -42,6 +42,13 @@ def _encoder_card(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(run=command.run)
 
 
+def _judge_report(parser: argparse.ArgumentParser) -> None:
+    from learning.judges import report
+
+    report.add_arguments(parser)
+    parser.set_defaults(run=report.run)
+
+
 def _serve_judge(parser: argparse.ArgumentParser) -> None:
     from learning.judges import serve
 
@@ -68,6 +75,7 @@ def _print_catalogue(options: argparse.Namespace) -> int:
 _COMMANDS = {
     "replay": (_replay, "label annotated files again, as if now, with several functions"),
     "encoder-card": (_encoder_card, "say what an encoder can learn from the answers of a file"),
+    "judge-report": (_judge_report, "say how judges of a file agree with people, and how they err"),
     "serve-judge": (_serve_judge, "serve a judge on this machine that speaks the chat protocol"),
     "catalogue": (_catalogue, "print acquisition functions and heads with their options"),
 }
