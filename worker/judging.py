@@ -43,16 +43,21 @@ from learning.judges.limits import Budget, Pace, Stop
 from learning.judges.local import LocalJudge
 from learning.judges.money import Prices
 from learning.judges.pointwise import PointwiseJudge
+from learning.judges.related import related
+from learning.judges.replies import read
 from learning.judges.run import Judged, Question, Run
 from learning.judges.secret import Secret
 from learning.judges.swapping import Judgement as Both
 from learning.judges.templates import template
 from learning.judges.yes_no import EndpointYesNo, LocalYesNo
 from learning.text import last_user_turn
-from worker import routing
+from worker import judge_report, routing, space
+from worker.heard import judged
 from worker.jobs import RunningJob, Superseded
 
 CHUNK: Final = 200  # questions that are in memory at once
+LAST: Final = 40  # questions by which one sees that a judge looks at the order alone
+BLIND: Final = 0.8  # of them
 LONGER: Final = timedelta(minutes=10)  # before an endpoint that failed is tried again
 
 
@@ -62,14 +67,40 @@ def run(job: RunningJob) -> None:
     judge = judges.asked(campaign)
     if judge is not None:
         _ask_all(job, campaign, judge)
+        _see_through(judge)
         judge.refresh_from_db()
         if judges.asked(campaign) != judge:
             judge = None
     job.progress(0, 0, "routing")
-    decide = routing.decisions(campaign, judge)
-    with job.fence():
-        decide.apply()
+    if judge is None:
+        with job.fence():
+            judges.route_to_people(campaign=campaign, judge=None, reason="no_judge")
+    else:
+        _decide(job, campaign, judge)
     judges.go_on(campaign)  # what was published in the meantime
+
+
+def _decide(job: RunningJob, campaign: Campaign, judge: Judge) -> None:
+    """Route, and say anew what is known of the judge when enough has come in."""
+    found = space.load(campaign, progress=lambda done, n: job.progress(done, n, "embedding"))
+    table = judged(campaign, judge, found)
+    decisions = routing.decisions(campaign, found, table)
+    figures = judge_report.measure(campaign, judge, found, table)
+    with job.fence():
+        judges.apply_routes(
+            campaign=campaign, judge=judge, policy=campaign.routing, decisions=decisions
+        )
+        if figures is not None:
+            judges.record_report(judge=judge, audited=figures["audited"], figures=figures)
+
+
+def _see_through(judge: Judge) -> None:
+    """Stop asking a judge that hardly looks: whose verdict follows the order of display."""
+    last = judge.judgements.filter(p__isnull=False, error="").order_by("-pk")[:LAST]
+    turned = [one.inconsistent for one in last]
+    if len(turned) == LAST and sum(turned) >= BLIND * LAST:
+        said = f"its verdict followed the order of display in {sum(turned)} of {LAST} questions"
+        judges.stop_asking(judge=judge, why=said)
 
 
 def _ask_all(job: RunningJob, campaign: Campaign, judge: Judge) -> None:
@@ -199,6 +230,8 @@ class _Chunk:
         self.version = newest.version if newest else 0
         self.orders: dict[int, tuple[int, ...]] = {}
         self.steps: dict[int, tuple[Step, ...]] = {}
+        self.asks: dict[int, Ask] = {}
+        self.related: set[int] = set()
         self.questions: list[Question] = []
         self.impossible: list[tuple[int, CannotAsk]] = []
         for query in queries:
@@ -209,6 +242,8 @@ class _Chunk:
         rng = random.Random(f"{self.campaign.seed}:{query.pk}")  # noqa: S311 - a display order
         order = tuple(rng.sample(sorted(members), len(members)))
         self.orders[query.pk], self.steps[query.pk] = order, selectors.steps(query)
+        if any(related(self.judge.model, response.model) for response in members.values()):
+            self.related.add(query.pk)
         prompts = {response.prompt_id: response.prompt for response in members.values()}
         texts = [members[pk].text for pk in order]
         if len(prompts) > 1:  # each response has a prompt of its own
@@ -225,6 +260,7 @@ class _Chunk:
         except CannotAsk as error:
             self.impossible.append((query.pk, error))
             return
+        self.asks[query.pk] = ask
         self.questions.append(Question(query.pk, ask, ask.straight))
 
     def refuse(self) -> None:
@@ -243,18 +279,32 @@ class _Chunk:
         said = judges.Said(
             query_id=query_id,
             order=order,
-            calls=[_columns(call, order) for call in both.calls],
+            calls=[self._call(query_id, call) for call in both.calls],
             answer=answer,
             outcome={
                 "p": both.p if len(order) == 2 else None,
                 "inconsistent": both.inconsistent,
                 "disagreement": both.disagreement,
+                "related": query_id in self.related,
                 "error": error.code if error else "",
                 "told": str(error)[: judges.BRIEF] if error else "",
                 "guidelines_version": self.version,
             },
         )
         judges.record_judgement(judge=self.judge, said=said)
+
+    def _call(self, query_id: int, call: Call) -> dict[str, Any]:
+        """One call in database ids."""
+        order = self.orders[query_id]
+        found: dict[str, Any] = asdict(call)
+        found["order"] = [order[place] for place in call.order]
+        found["chose"] = None
+        if len(order) == len(call.order) == 2 and not call.error:
+            tiers = read(call.reply, self.asks[query_id], call.order).tiers
+            found["chose"] = order[tiers[0][0]] if len(tiers) == 2 else None
+        found["messages"] = [asdict(turn) for turn in call.messages]
+        found["told"] = call.told[: judges.BRIEF]
+        return found
 
     def _answer(self, query_id: int, both: Both) -> tuple[dict[str, Any] | None, JudgeError | None]:
         """The verdict as an annotation has it, by the rules that people's answers follow."""
@@ -290,12 +340,3 @@ def _known(step: Step) -> dict[str, Any]:
 
     known = getattr(FORMS.get(step.part.name), "__dataclass_fields__", {})
     return {key: value for key, value in step.options.items() if key in known}
-
-
-def _columns(call: Call, order: tuple[int, ...]) -> dict[str, Any]:
-    """One call in database ids."""
-    found = asdict(call)
-    found["order"] = [order[place] for place in call.order]
-    found["messages"] = [asdict(turn) for turn in call.messages]
-    found["told"] = call.told[: judges.BRIEF]
-    return found

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from annotator.models import Campaign, Judge, Route
+from annotator.models import Campaign, Route
 from annotator.services import budgets, judges
 from learning import heads
 from learning.answering import pair_features
@@ -19,8 +18,8 @@ from learning.routing.data import HUMAN, JUDGE, WAIT, Budget, Decisions, Questio
 from learning.routing.fusion import weighted
 from learning.routing.guarantee import Calibration
 from learning.routing.policies.base import rules
-from worker import choosing, fitting, space, store
-from worker.heard import Judged, error_model, heard, judged, people_error
+from worker import choosing, fitting, store
+from worker.heard import Judged, error_model, heard, people_error
 from worker.space import Space
 from worker.store import Ints
 
@@ -30,40 +29,14 @@ USUAL_SECONDS: Final = 30.0  # of a person, before anybody was timed
 TO: Final = {HUMAN: Route.To.HUMAN, JUDGE: Route.To.JUDGE, WAIT: Route.To.NOBODY}
 
 
-@dataclass(frozen=True)
-class Routed:
-    """Decisions that are ready to be stored."""
-
-    campaign: Campaign
-    judge: Judge | None
-    decisions: Sequence[judges.Decision]
-    reason: str = ""
-
-    def apply(self) -> None:
-        """Store them; without a judge people answer everything. Call inside the job's fence."""
-        if self.judge is None:
-            judges.route_to_people(campaign=self.campaign, judge=None, reason="no_judge")
-            return
-        judges.apply_routes(
-            campaign=self.campaign,
-            judge=self.judge,
-            policy=self.campaign.routing,
-            decisions=self.decisions,
-        )
-
-
-def decisions(campaign: Campaign, judge: Judge | None) -> Routed:
+def decisions(campaign: Campaign, found: Space, table: Judged) -> list[judges.Decision]:
     """Decide about everything that waits for it."""
-    waiting = list(judges.unrouted(campaign).values_list("pk", flat=True))
-    if judge is None or not waiting:
-        return Routed(campaign, judge, ())
-    found = space.load(campaign, progress=lambda done, total: None)
-    table = judged(campaign, judge, found)
+    waiting = judges.unrouted(campaign).values_list("pk", flat=True)
     made = _decide(campaign, found, table) if table.waits.any() else []
     known = {one.query_id for one in made}
-    rest = [pk for pk in waiting if pk not in known]  # more than two responses, or no answer
-    made += [judges.Decision(pk, Route.To.HUMAN, "no_judge") for pk in rest]
-    return Routed(campaign, judge, made)
+    # One response alone, or no answer at all.
+    rest = [pk for pk in waiting if pk not in known]
+    return made + [judges.Decision(pk, Route.To.HUMAN, "no_judge") for pk in rest]
 
 
 def _decide(campaign: Campaign, found: Space, table: Judged) -> list[judges.Decision]:

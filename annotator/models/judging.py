@@ -166,6 +166,9 @@ class JudgeCall(models.Model):
 
     judgement = models.ForeignKey(Judgement, on_delete=models.CASCADE, related_name="calls")
     order = ArrayField(models.BigIntegerField(), help_text="Response ids as shown: A first.")
+    chose = models.BigIntegerField(
+        null=True, blank=True, help_text="Of two responses, the one that this call preferred."
+    )
     messages = models.JSONField(help_text="The prompt as it was sent last.")
     reply = models.TextField(blank=True)
     model = models.CharField(max_length=300, help_text="As the endpoint named it.")

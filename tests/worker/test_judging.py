@@ -143,7 +143,7 @@ def everything_went_to_people(campaign: Campaign) -> bool:
         ({}, refusing(401, "Incorrect API key provided"), "key"),
         ({"key_name": "JUDGE_KEY_GONE"}, None, "no JUDGE_KEY_GONE in their environment"),
         ({"spend_limit": Decimal("0.000100")}, None, "is left"),
-        ({"template": {"no-such-part": "x"}}, None, "no part 'no-such-part'"),
+        ({"template": {"user": "$no_such_place"}}, None, "no_such_place"),
     ],
 )
 def test_what_ends_a_run_is_named_and_people_get_the_questions(

@@ -1,0 +1,160 @@
+"""What is said of a judge once people have answered the same questions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import User
+
+from annotator.models import Campaign, Judge, JudgeReport
+from annotator.services import judges
+from annotator.services.campaigns import create_campaign, start_campaign
+from tests.annotator.acts import lease
+from tests.campaigns import item, join, load
+from tests.learning.judges.judging import Server, always_a, responses_in, serving
+from tests.worker.loops import FIELDS, prefer_longer, rich, work
+from worker import space
+from worker.heard import judged
+
+pytestmark = pytest.mark.django_db
+
+
+def longer_unless_odd(body: Any) -> str:
+    """Likes long answers, but not to questions with an odd number of characters' worth of tags."""
+    shown = responses_in(body)
+    text = body["messages"][-1]["content"]
+    choose = min if "odd question" in text else max
+    best = choose(shown, key=lambda letter: len(shown[letter]))
+    return f'{{"reason": "r", "choice": "{best}", "strength": 2, "confidence": 80}}'
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    with serving(decide=longer_unless_odd, key="") as found:
+        yield found
+
+
+def tagged(number: int) -> dict[str, Any]:
+    """Every fourth question is odd, and the judge gets all of these wrong."""
+    odd = number % 4 == 0
+    prompt = f"Question {number}: an {'odd' if odd else 'even'} question?"
+    models = ["mistral-7b", "claude-3-opus"]
+    row = rich(number)
+    for response, model in zip(row["responses"], models, strict=True):
+        response["model"] = model
+    return row | {"prompt": prompt, "subset": "odd" if odd else "even"}
+
+
+@pytest.fixture
+def measured(ada: User, server: Server) -> Judge:
+    """A judge that was measured on the history of a campaign."""
+    campaign = create_campaign(slug="loop", name="Loop", **FIELDS)
+    load(campaign, [tagged(n) for n in range(80)], history=True)
+    load(campaign, [tagged(n) for n in range(80, 120)])
+    join(campaign, ada)
+    start_campaign(campaign=campaign)
+    judge = judges.add_judge(
+        campaign=campaign, name="tiny", model="tiny", base_url=server.url, history_sample=40
+    )
+    work()
+    work()
+    return judge
+
+
+def test_a_report_says_where_the_judge_is_wrong(measured: Judge) -> None:
+    report = JudgeReport.objects.get(judge=measured)
+    figures = report.figures
+    assert report.audited == figures["audited"] >= 38
+    tags = {one["tag"]: one for one in figures["bias"]["tags"]}
+    assert tags["odd"]["agreement"]["value"] == 0
+    assert tags["even"]["agreement"]["value"] == 1
+    even = tags["even"]["n"] / figures["audited"]
+    assert figures["bias"]["raw"]["agreement"]["value"] == pytest.approx(even)
+    assert 0.5 < even < 0.9
+    assert figures["bias"]["position"]["first"]["value"] == 0.5
+    assert figures["bias"]["position"]["consistent"]["value"] == 1
+    assert figures["risk_coverage"]["risk"][-1] == pytest.approx(1 - even)
+    assert not figures["guarantee"]["certified"]  # one in four is wrong, one in five allowed
+    assert figures["human_error"]["pairs"] == 0
+
+
+def test_questions_of_a_kind_that_it_gets_wrong_go_to_people(measured: Judge) -> None:
+    campaign = measured.campaign
+    found = space.load(campaign, progress=lambda done, total: None)
+    table = judged(campaign, measured, found)
+    assert table.names == ("even", "odd")
+    error: dict[bool, list[float]] = {True: [], False: []}
+    for route in _routes(campaign):
+        error["odd" in route.query.item.extra["subset"]].append(route.error)
+    assert min(error[True]) > max(error[False])
+
+
+def _routes(campaign: Campaign) -> list[Any]:
+    from annotator.models import Route
+
+    return list(Route.objects.filter(query__campaign=campaign).select_related("query__item"))
+
+
+def test_a_report_is_made_anew_when_a_quarter_more_was_audited(measured: Judge, ada: User) -> None:
+    campaign = measured.campaign
+    judges.ask_judge(campaign)
+    work()
+    assert JudgeReport.objects.count() == 1
+    judges.change_judge(judge=measured, history_sample=60)
+    judges.ask_judge(campaign)
+    work()
+    assert [one.audited for one in JudgeReport.objects.all()] == sorted(
+        (one.audited for one in JudgeReport.objects.all()), reverse=True
+    )
+    assert JudgeReport.objects.count() == 2
+
+
+def test_a_judge_is_kept_from_answers_of_its_own_kin(ada: User, server: Server) -> None:
+    rows = [tagged(n) for n in range(40)]
+    for row in rows:
+        row["responses"][0]["model"] = "vendor/Tiny-2026-01-31"
+    campaign = create_campaign(slug="loop", name="Loop", **FIELDS)
+    load(campaign, rows)
+    start_campaign(campaign=campaign)
+    judge = judges.add_judge(campaign=campaign, name="kin", model="tiny", base_url=server.url)
+    work()
+    work()
+    assert set(judge.judgements.values_list("related", flat=True)) == {True}
+    assert {(one.to, one.reason) for one in _routes(campaign)} == {("human", "related")}
+
+
+def test_a_judge_that_follows_the_order_of_display_is_found_out(ada: User) -> None:
+    campaign = create_campaign(slug="loop", name="Loop", **(FIELDS | {"batch_size": 60}))
+    load(campaign, [item(n) for n in range(80)])
+    start_campaign(campaign=campaign)
+    with serving(decide=always_a, key="") as server:
+        judge = judges.add_judge(campaign=campaign, name="a", model="tiny", base_url=server.url)
+        work()
+        work()
+    judge.refresh_from_db()
+    assert judge.trouble == "its verdict followed the order of display in 40 of 40 questions"
+    assert judges.asked(campaign) is None
+    assert {one.to for one in _routes(campaign)} == {"human"}
+
+
+def test_win_rates_join_people_and_judge(ada: User, server: Server) -> None:
+    fields = FIELDS | {"routing_config": {"audit": 0.5}, "batch_size": 24, "random_share": 0.1}
+    campaign = create_campaign(slug="loop", name="Loop", **fields)
+    load(campaign, [tagged(n) for n in range(120)])
+    join(campaign, ada)
+    start_campaign(campaign=campaign)
+    judges.add_judge(campaign=campaign, name="tiny", model="tiny", base_url=server.url)
+    work()
+    work()
+    assert prefer_longer(campaign, ada) > 0
+    assert lease(campaign, ada) is None
+    judges.ask_judge(campaign)
+    work()
+    rates = {one["model"]: one for one in JudgeReport.objects.latest("pk").figures["win_rates"]}
+    assert set(rates) == {"mistral-7b", "claude-3-opus"}
+    for one in rates.values():
+        assert one["anchored"]["low"] <= one["anchored"]["value"] <= one["anchored"]["high"]
+    # People prefer the longer response, which is the second one here.
+    assert rates["claude-3-opus"]["classical"]["value"] == 1
