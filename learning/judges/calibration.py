@@ -8,24 +8,24 @@ difficult ones.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import isotonic_regression
-from scipy.special import expit, log_expit, logit
+from scipy.special import expit, logit
 
 from learning.errors import ConfigError, ShapeError
-from learning.judges.quality import probabilities, quality
+from learning.judges.quality import probabilities
 
 Doubles = NDArray[np.float64]
 METHODS: Final = ("auto", "temperature", "isotonic", "identity")
 LEAST: Final = 10  # rows below which nothing is fitted
 ISOTONIC_LEAST: Final = 200  # rows below which a free curve follows noise
 _PRIOR: Final = 1.0  # sd of the slope around 1, before there is evidence
-_SPREADS: Final = (0.05, 0.1, 0.25, 0.5, 1.0)  # of slopes of groups around the campaign's
+_SPREADS: Final = (0.0, 0.1, 0.25, 0.5, 1.0)  # of slopes of groups around the campaign's
 _EDGE: Final = 1e-4
 _FOLDS: Final = 5
 
@@ -71,13 +71,14 @@ class Calibration:
             raise ShapeError(f"{len(groups)} groups for {len(p)} probabilities")
         if self.method == "identity":
             return p.copy()
-        odds = self._odds(p)
+        odds = self.odds(p)
         if groups is not None:
             more = [self.groups.get(one, (0.0, 0))[0] for one in groups]
             odds = odds + np.array(more, dtype=np.float64) * _logit(p)
         return np.asarray(expit(odds), dtype=np.float64)
 
-    def _odds(self, p: Doubles) -> Doubles:
+    def odds(self, p: Doubles) -> Doubles:
+        """Return the campaign's calibrated log odds, shape ``(n,)``."""
         if not self.knots:
             return np.asarray(self.slope * _logit(p), dtype=np.float64)
         before, after = np.array(self.knots).T
@@ -114,20 +115,23 @@ def calibrate(
     y: ArrayLike,
     groups: Sequence[str] | None = None,
     *,
+    clusters: ArrayLike | None = None,
     method: str = "auto",
 ) -> Calibration:
     """Fit a calibration.
 
-    The temperature is shrunk to 1 and each group's slope to the campaign's. How much groups
-    differ is estimated from all of them (the spread under which their answers are likeliest),
-    so few rows leave a group where the campaign is.
+    The temperature is shrunk to 1 and each group's slope to the campaign's. How much groups may
+    differ is the least spread that predicts unseen clusters as well as any, so a few rows, or
+    many rows of few prompts, leave a group where the campaign is.
 
     Args:
         p: The judge's P(first), shape ``(n,)``, in [0, 1].
         y: Share of people who prefer the first, ties as one half, shape ``(n,)``.
         groups: A group for each row, such as its first tag.
+        clusters: Prompt of each row, shape ``(n,)``: rows of one are not independent. Each row
+            its own where left out.
         method: One of ``METHODS``. ``auto`` takes the free curve where there are 200 rows and
-            it predicts rows that it has not seen better than a temperature.
+            it predicts unseen clusters better than a temperature, by a standard error.
 
     Raises:
         ConfigError: an unknown method.
@@ -144,10 +148,13 @@ def calibrate(
     notes: list[str] = []
     if method == "isotonic" and len(p) < ISOTONIC_LEAST:
         notes.append(f"{len(p)} rows: a free curve follows noise below {ISOTONIC_LEAST}")
+    unit = _units(clusters, len(p))
     if method == "auto":
-        method = "isotonic" if _curve_is_better(p, y) else "temperature"
-    base = _isotonic(p, y) if method == "isotonic" else _temperature(p, y)
-    slopes, spread = _groups(base, p, y, groups)
+        method = "isotonic" if _curve_is_better(p, y, unit) else "temperature"
+    fit = _isotonic if method == "isotonic" else _temperature
+    base = fit(p, y)
+    spread = _spread(fit, p, y, groups, unit)
+    slopes = _added(base, p, y, groups, spread) if groups is not None and spread else {}
     return Calibration(method, len(p), base.slope, base.knots, slopes, spread, notes=tuple(notes))
 
 
@@ -171,7 +178,8 @@ def out_of_fold(
         Shape ``(n,)``.
     """
     p, y = probabilities(p, "p"), probabilities(y, "y")
-    _, member = np.unique(np.asarray(clusters), return_inverse=True)
+    unit = np.asarray(clusters)
+    _, member = np.unique(unit, return_inverse=True)
     if len(member) != len(p):
         raise ShapeError(f"{len(member)} clusters for {len(p)} probabilities")
     count = int(member.max(initial=-1)) + 1
@@ -181,14 +189,14 @@ def out_of_fold(
         held = fold[member] == number
         rest = None if groups is None else _some(groups, ~held)
         ours = None if groups is None else _some(groups, held)
-        made[held] = calibrate(p[~held], y[~held], rest, method=method).apply(p[held], ours)
+        found = calibrate(p[~held], y[~held], rest, clusters=unit[~held], method=method)
+        made[held] = found.apply(p[held], ours)
     return made
 
 
 def _temperature(p: Doubles, y: Doubles) -> Calibration:
     x = _logit(p)
-    more, _ = _slope(x, y, x, _PRIOR)  # on top of the judge's own
-    return Calibration("temperature", slope=1 + more)
+    return Calibration("temperature", slope=1 + _slope(x, y, x, _PRIOR))
 
 
 def _isotonic(p: Doubles, y: Doubles) -> Calibration:
@@ -203,27 +211,86 @@ def _isotonic(p: Doubles, y: Doubles) -> Calibration:
     return Calibration("isotonic", knots=knots)
 
 
-def _groups(
-    base: Calibration, p: Doubles, y: Doubles, groups: Sequence[str] | None
-) -> tuple[dict[str, tuple[float, int]], float]:
-    """What groups add, and the spread that makes all of their answers likeliest."""
+def _spread(
+    fit: Callable[[Doubles, Doubles], Calibration],
+    p: Doubles,
+    y: Doubles,
+    groups: Sequence[str] | None,
+    unit: NDArray[np.int64],
+) -> float:
+    """How much groups may differ: the least that predicts unseen clusters as well as any.
+
+    "As well" is within one standard error of the best, over clusters.
+    """
     if groups is None or len(set(groups)) < 2:
-        return {}, 0.0
-    x, odds = _logit(p), base._odds(p)
-    rows = {name: np.array([one == name for one in groups]) for name in sorted(set(groups))}
+        return 0.0
+    loss = {spread: np.zeros(len(p)) for spread in _SPREADS}
+    for held in _held(unit):
+        rest, theirs = _some(groups, ~held), _some(groups, held)
+        base = fit(p[~held], y[~held])
+        for spread in _SPREADS:
+            added = _added(base, p[~held], y[~held], rest, spread) if spread else {}
+            loss[spread][held] = _surprise(
+                replace(base, groups=added).apply(p[held], theirs), y[held]
+            )
+    best = min(_SPREADS, key=lambda one: float(loss[one].sum()))
+    return next(one for one in _SPREADS if not _worse(loss[one] - loss[best], unit))
 
-    def fits(spread: float) -> dict[str, tuple[float, float]]:
-        return {name: _slope(x[r], y[r], odds[r], spread) for name, r in rows.items()}
 
-    spread = max(_SPREADS, key=lambda one: sum(found for _, found in fits(one).values()))
-    slopes = {name: (more, int(rows[name].sum())) for name, (more, _) in fits(spread).items()}
-    return slopes, spread
+def _curve_is_better(p: Doubles, y: Doubles, unit: NDArray[np.int64]) -> bool:
+    """Whether a free curve predicts unseen clusters better than a temperature, and clearly."""
+    if len(p) < ISOTONIC_LEAST:
+        return False
+    gap = np.zeros(len(p))
+    for held in _held(unit):
+        curve, line = (fit(p[~held], y[~held]).apply(p[held]) for fit in (_isotonic, _temperature))
+        gap[held] = _surprise(line, y[held]) - _surprise(curve, y[held])
+    return _worse(gap, unit)
 
 
-def _slope(x: Doubles, y: Doubles, odds: Doubles, spread: float) -> tuple[float, float]:
-    """What to add to the slope, with a normal prior around 0, and the log evidence of its spread.
+def _worse(gap: Doubles, unit: NDArray[np.int64]) -> bool:
+    """Whether a loss is larger by more than one standard error, over clusters."""
+    sums = np.bincount(unit, weights=gap)
+    error = float(sums.std(ddof=1) * np.sqrt(len(sums))) if len(sums) > 1 else np.inf
+    return float(sums.sum()) > error
 
-    Newton's method; the objective is convex in one number. The evidence is Laplace's.
+
+def _held(unit: NDArray[np.int64]) -> Iterator[NDArray[np.bool_]]:
+    """Rows to leave out, fold by fold; always the same ones, clusters whole."""
+    for number in range(min(_FOLDS, int(unit.max()) + 1)):
+        held = unit % _FOLDS == number
+        if not held.all():
+            yield held
+
+
+def _units(clusters: ArrayLike | None, n: int) -> NDArray[np.int64]:
+    """The cluster of each row, numbered."""
+    unit = np.arange(n) if clusters is None else np.asarray(clusters)
+    if len(unit) != n:
+        raise ShapeError(f"{len(unit)} clusters for {n} rows")
+    return np.asarray(np.unique(unit, return_inverse=True)[1], dtype=np.int64)
+
+
+def _surprise(p: Doubles, y: Doubles) -> Doubles:
+    return np.asarray(-(y * np.log(p) + (1 - y) * np.log1p(-p)), dtype=np.float64)
+
+
+def _added(
+    base: Calibration, p: Doubles, y: Doubles, groups: Sequence[str], spread: float
+) -> dict[str, tuple[float, int]]:
+    """What each group adds to the slope, and its rows."""
+    x, odds, of = _logit(p), base.odds(p), np.asarray(groups)
+    made = {}
+    for name in sorted(set(groups)):
+        rows = of == name
+        made[name] = _slope(x[rows], y[rows], odds[rows], spread), int(rows.sum())
+    return made
+
+
+def _slope(x: Doubles, y: Doubles, odds: Doubles, spread: float) -> float:
+    """What to add to the slope, with a normal prior around 0.
+
+    Newton's method; the objective is convex in one number.
     """
     more, precision = 0.0, 1.0 / spread**2
     for _ in range(50):
@@ -234,23 +301,7 @@ def _slope(x: Doubles, y: Doubles, odds: Doubles, spread: float) -> tuple[float,
         more -= float(np.clip(step, -1, 1))
         if abs(step) < 1e-10:
             break
-    found = odds + more * x
-    likelihood = float(y @ log_expit(found) + (1 - y) @ log_expit(-found))
-    evidence = likelihood - 0.5 * precision * more**2 + 0.5 * float(np.log(precision / bend))
-    return more, evidence
-
-
-def _curve_is_better(p: Doubles, y: Doubles) -> bool:
-    """Whether a free curve predicts rows that it has not seen better than a temperature."""
-    if len(p) < ISOTONIC_LEAST:
-        return False
-    seen = np.arange(len(p)) % 2 == 0
-    loss = dict.fromkeys(("temperature", "isotonic"), 0.0)
-    for fitted in (seen, ~seen):
-        for name, fit in (("temperature", _temperature), ("isotonic", _isotonic)):
-            made = fit(p[fitted], y[fitted]).apply(p[~fitted])
-            loss[name] += quality(made, y[~fitted]).log_loss
-    return loss["isotonic"] < loss["temperature"]
+    return more
 
 
 def _logit(p: Doubles) -> Doubles:
