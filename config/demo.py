@@ -1,7 +1,7 @@
 """``make demo``: from a fresh checkout to a running site, and nothing left behind after it.
 
 The supervisor starts the embedded database, brings it up to date, seeds the demo campaign
-and runs three children: the web server, one worker and one beat. Everything it keeps is
+and runs four children: the web server, one worker, one beat and a judge. Everything it keeps is
 under ``var/``, so a second start continues where the first one was. Should it be killed,
 ``config.guardian`` notices through a closed pipe and stops the rest.
 """
@@ -52,7 +52,8 @@ def run(*, port: int, var: Path) -> NoReturn:
     """
     with ExitStack() as stack:
         stack.enter_context(only_one(var))
-        refuse_busy_port(port)
+        for taken in (port, judge_port(port)):
+            refuse_busy_port(taken)
         say("Starting the database ...")
         server = EmbeddedPostgres(var / "postgres")
         guardian = Guardian(server)
@@ -64,7 +65,7 @@ def run(*, port: int, var: Path) -> NoReturn:
         supervisor = Supervisor(var / "log", guardian)
         stack.callback(supervisor.stop)
         stack.callback(say, "Stopping ...")
-        for name, args in commands(var).items():
+        for name, args in commands(var, port=port).items():
             supervisor.spawn(name, args, env=environment)
         if not supervisor.wait_until(lambda: answers(port), timeout=READY_SECONDS):
             raise DemoError(f"The site did not get ready. See:\n{supervisor.tail('web')}")
@@ -117,6 +118,7 @@ def child_environment(url: str, *, port: int, var: Path) -> dict[str, str]:
         "TIEBREAK_VAR": str(var),
         "DJANGO_SETTINGS_MODULE": "config.settings",
         "WEB_BIND": f"{HOST}:{port}",
+        "DEMO_JUDGE_URL": f"http://{HOST}:{judge_port(port)}/v1",
         "PYTHONUNBUFFERED": "1",
         "HF_HUB_OFFLINE": "1",
         "TOKENIZERS_PARALLELISM": "false",
@@ -147,12 +149,18 @@ def manage(environment: Mapping[str, str], title: str, *args: str) -> None:
         raise DemoError(f"`manage.py {args[0]}` failed:\n{output}")
 
 
-def commands(var: Path) -> dict[str, list[str]]:
+def judge_port(port: int) -> int:
+    """Where the demo's judge listens: next to the site."""
+    return port + 1 if port < 65535 else port - 1
+
+
+def commands(var: Path, *, port: int) -> dict[str, list[str]]:
     """Build the command of each child."""
     python = [sys.executable, "-m"]
     celery = [*python, "celery", "--app=config.celery", "--quiet"]
     quiet = ["--without-gossip", "--without-mingle", "--loglevel=info"]
     return {
+        "judge": [*python, "learning", "serve-judge", f"--port={judge_port(port)}"],
         "web": [*python, "gunicorn", "--config=python:config.gunicorn"],
         "worker": [*celery, "worker", "--pool=threads", "-c4", f"--queues={QUEUES}", *quiet],
         "beat": [*celery, "beat", "--schedule", str(var / "beat-schedule"), "--pidfile=", "-linfo"],

@@ -58,7 +58,7 @@ def measure(campaign: Campaign, judge: Judge, found: Space, table: Judged) -> di
             },
             "guarantee": {
                 "alpha": ALPHA,
-                "delta": DELTA,
+                "sure": 1 - DELTA,
                 "certified": stands.certified,
                 "bound": stands.bound,
                 "covered": float((table.signs.confidence >= stands.least).mean()),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from decimal import Decimal
 from typing import Any
 
 from django import template
@@ -17,6 +18,7 @@ from annotator.models import Campaign, Round
 register = template.Library()
 
 NARROW_SPACE = "\u202f"
+MINUS = "\u2212"
 OPEN_FIRST = ["running", "paused", "draft", "finished"]
 STATES = {
     "draft": later("draft"),
@@ -149,6 +151,20 @@ def thousands(number: int | float | None) -> str:
 def percent(share: float | None) -> str:
     """A share in per cent, with one decimal."""
     return "–" if share is None else f"{share * 100:.1f}{NARROW_SPACE}%"
+
+
+@register.filter
+def money(amount: Decimal | float | None) -> str:
+    """An amount with the digits that matter: 0.0022, 12.50."""
+    if amount is None:
+        return "–"
+    return f"{amount:.2f}" if not amount or abs(amount) >= 1 else f"{amount:.2g}"
+
+
+@register.filter
+def signed(number: float | None) -> str:
+    """A number with its sign, two decimals."""
+    return "–" if number is None else f"{number:+.2f}".replace("-", MINUS)
 
 
 @register.filter

@@ -49,6 +49,7 @@ def progress(request: HttpRequest, slug: str) -> HttpResponse:
         "f": found,
         "may_answer": Campaign.objects.answered_by(request.user).filter(pk=campaign.pk).exists(),
         "status": status,
+        "has_judges": campaign.judges.exists(),
         "accuracy": learning_curve(_series(found.curve, "accuracy"), percent=True),
         "log_loss": learning_curve(_series(found.curve, "log_loss"), percent=False),
         **section(found.snapshots),
@@ -66,7 +67,7 @@ def _series(points: list[dict[str, Any]], figure: str) -> dict[str, list[Point]]
         if not found or found["value"] is None:
             continue
         line = series[KINDS[point["kind"]]]
-        if not line or line[-1].labels < point["labels"]:
+        if not line or line[-1].at < point["labels"]:
             line.append(Point(point["labels"], found["value"], found["low"], found["high"]))
     return dict(series)
 

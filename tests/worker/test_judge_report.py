@@ -7,10 +7,11 @@ from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
+from django.test import Client
 
 from annotator.models import Campaign, Judge, JudgeReport
 from annotator.services import judges
-from annotator.services.campaigns import create_campaign, start_campaign
+from annotator.services.campaigns import add_member, create_campaign, start_campaign
 from tests.annotator.acts import lease
 from tests.campaigns import item, join, load
 from tests.learning.judges.judging import Server, always_a, responses_in, serving
@@ -78,6 +79,17 @@ def test_a_report_says_where_the_judge_is_wrong(measured: Judge) -> None:
     assert figures["risk_coverage"]["risk"][-1] == pytest.approx(1 - even)
     assert not figures["guarantee"]["certified"]  # one in four is wrong, one in five allowed
     assert figures["human_error"]["pairs"] == 0
+
+
+def test_the_page_shows_it(measured: Judge, client: Client, ruth: User) -> None:
+    add_member(campaign=measured.campaign, user=ruth, role="researcher")
+    client.force_login(ruth)
+    shown = client.get("/c/loop/judges/").content.decode()
+    assert "How good tiny is" in shown
+    assert shown.count("<svg") > 2
+    assert shown.index("<bdi>odd</bdi>") < shown.index("<bdi>even</bdi>")
+    assert "No share of its answers can be promised" in shown
+    assert "chose what was shown first" in shown
 
 
 def test_questions_of_a_kind_that_it_gets_wrong_go_to_people(measured: Judge) -> None:

@@ -14,9 +14,10 @@ from django.contrib.auth.models import Permission, User
 from django.core.management.base import BaseCommand, CommandError
 from django.db import transaction
 
-from annotator.models import Campaign, Membership
+from annotator.models import Campaign, Judge, Membership
 from annotator.services.campaigns import add_member, create_campaign, start_campaign
 from annotator.services.imports import ImportOptions, import_items
+from annotator.services.judges import add_judge, change_judge
 from annotator.services.picture_files import from_stream
 from annotator.services.pictures import add_pictures
 
@@ -85,7 +86,8 @@ A few numbers, and two charts of them. Which chart would you rather be shown?
 class Demo:
     """One campaign of the demo: a form of feedback on real data.
 
-    `pictures` names an archive of those that the texts show.
+    `pictures` names an archive of those that the texts show, `judge` has the settings of the
+    judge that answers beside people.
     """
 
     slug: str
@@ -95,6 +97,7 @@ class Demo:
     files: dict[str, ImportOptions]
     fields: dict[str, Any] = field(default_factory=dict)
     pictures: str = ""
+    judge: dict[str, Any] = field(default_factory=dict)
 
 
 ANSWERED = ImportOptions(history=True)
@@ -163,6 +166,18 @@ DEMOS = [
         {"qualification_pass": 0.6, "gold_share": 0.1, "repeat_share": 0.05},
     ),
     Demo(
+        "everyday-judged",
+        "Everyday requests, people and a judge",
+        "A judge on this machine answers first; people get what is worth their time, and an audit.",
+        COMPARING,
+        {
+            "everyday_answered": ImportOptions(history=True, strength_max=3),
+            "everyday_pool": ImportOptions(),
+        },
+        {"batch_size": 20, "labels_per_round": 8, "queue_low": 6, "human_share": 0.4},
+        judge={"name": "demo-judge", "model": "tiebreak-demo-judge", "history_sample": 60},
+    ),
+    Demo(
         "charts",
         "Two charts of the same numbers",
         "Responses that are pictures: uploaded ones, seen by people of the campaign only.",
@@ -185,6 +200,10 @@ class Command(BaseCommand):
             for demo in DEMOS:
                 if demo.slug not in there:
                     self._campaign(demo, people)
+            ours = [demo.judge["name"] for demo in DEMOS if demo.judge]
+            moved = Judge.objects.filter(campaign__slug__in=[demo.slug for demo in DEMOS])
+            for judge in moved.filter(name__in=ours).exclude(base_url=_judge_url()):
+                change_judge(judge=judge, base_url=_judge_url())
         self.stdout.write(f"sign-ins in {place}")
 
     def _people(self, place: Path) -> dict[str, User]:
@@ -239,4 +258,11 @@ class Command(BaseCommand):
         for name, options in demo.files.items():
             with (DATA / f"{name}.jsonl").open("rb") as stream:
                 import_items(campaign=campaign, stream=stream, options=options)
+        if demo.judge:
+            add_judge(campaign=campaign, base_url=_judge_url(), **demo.judge)
         start_campaign(campaign=campaign)
+
+
+def _judge_url() -> str:
+    """Where the demo's judge listens this time."""
+    return os.environ.get("DEMO_JUDGE_URL", "http://127.0.0.1:8001/v1")

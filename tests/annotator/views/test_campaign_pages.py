@@ -106,7 +106,7 @@ def test_the_page_costs_the_same_however_much_there_is(
         learnt(campaign, labels=[20 * (n + 1) for n in range(rounds)], accuracy=[0.6] * rounds)
         figures = {"sentence": "Something.", "accuracy": 0.6, "curve": [], "enough": True}
         EncoderCard.objects.create(campaign=campaign, encoder_key="k", labels=9, figures=figures)
-    with django_assert_max_num_queries(18):
+    with django_assert_max_num_queries(19):
         as_ruth.get(f"/c/{campaign.slug}/progress/")
 
 
