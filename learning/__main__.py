@@ -56,6 +56,13 @@ def _serve_judge(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(run=serve.run)
 
 
+def _route(parser: argparse.ArgumentParser) -> None:
+    from learning.routing.replay import command
+
+    command.add_arguments(parser)
+    parser.set_defaults(run=command.run)
+
+
 def _catalogue(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", type=Path, metavar="FILE", help="write it here")
     parser.set_defaults(run=_print_catalogue)
@@ -77,6 +84,7 @@ _COMMANDS = {
     "encoder-card": (_encoder_card, "say what an encoder can learn from the answers of a file"),
     "judge-report": (_judge_report, "say how judges of a file agree with people, and how they err"),
     "serve-judge": (_serve_judge, "serve a judge on this machine that speaks the chat protocol"),
+    "route": (_route, "let people and a judge answer files again, within budgets"),
     "catalogue": (_catalogue, "print acquisition functions and heads with their options"),
 }
 

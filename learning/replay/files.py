@@ -32,6 +32,8 @@ class Item:
         group: What the file says belongs together; nothing where it says nothing.
         responses: Their texts, in the file's order.
         answers: What people said, a pair of positions at a time.
+        judged: What judges said: the name of one, and what it said of two positions.
+        subset: The part of its source that the file says it belongs to, or nothing.
     """
 
     prompt: Prompt
@@ -39,6 +41,8 @@ class Item:
     group: str
     responses: tuple[str, ...]
     answers: tuple[Answer, ...]
+    judged: tuple[tuple[str, Answer], ...] = ()
+    subset: str = ""
 
 
 def read_items(path: Path) -> Iterator[Item]:
@@ -112,12 +116,15 @@ def _item(line: str, where: str) -> Item:
     if not isinstance(row, dict):
         raise BadFile(f"{where}: expected a JSON object, got {type(row).__name__}")
     responses = _responses(row, where)
+    said = list(_said(row, len(responses), where))
     return Item(
         prompt=_prompt(row, where),
         context=_text(row, "context", where),
         group=_text(row, "group", where),
         responses=responses,
-        answers=tuple(_answers(row, len(responses), where)),
+        answers=tuple(answer for judge, answer in said if judge is None),
+        judged=tuple((judge, answer) for judge, answer in said if judge is not None),
+        subset=_text(row, "subset", where),
     )
 
 
@@ -155,8 +162,10 @@ def _responses(row: Mapping[str, Any], where: str) -> tuple[str, ...]:
     return tuple(one["text"] for one in given)
 
 
-def _answers(row: Mapping[str, Any], responses: int, where: str) -> Iterator[Answer]:
-    """The comparisons of all people; what judges said is not replayed."""
+def _said(
+    row: Mapping[str, Any], responses: int, where: str
+) -> Iterator[tuple[str | None, Answer]]:
+    """All comparisons: those of judges under their names, those of people under none."""
     given = row.get("annotations") or []
     if not isinstance(given, list):
         raise BadFile(f"{where}, annotations: expected a list")
@@ -164,9 +173,12 @@ def _answers(row: Mapping[str, Any], responses: int, where: str) -> Iterator[Ans
         place = f"{where}, annotations[{index}]"
         if not isinstance(said, dict):
             raise BadFile(f"{place}: expected an object")
-        if said.get("kind") in (None, "human"):
+        kind = said.get("kind")
+        if kind in (None, "human", "llm"):
             _check(said, responses, place)
-            yield from answers_of(said, responses)
+            judge = str(said.get("annotator") or "judge") if kind == "llm" else None
+            for answer in answers_of(said, responses):
+                yield judge, answer
 
 
 def _check(said: Mapping[str, Any], responses: int, where: str) -> None:

@@ -29,7 +29,7 @@ Source: TypeAlias = Literal["both", "people", "judge"]
 
 FOLDS: Final = 3
 LEAST: Final = 30  # audited answers below which there is no evidence against the default
-_CLEARLY: Final = 1.645  # standard errors by which a pure source must be better: one in twenty
+_CLEARLY: Final = 2.5  # standard errors by which a pure source must be better: it is seldom
 _LOG_SCALES: Final = (-4.0, 2.0)
 _REFITS: Final = 4  # rounds of EM in a fold, begun at the full fit
 
@@ -114,7 +114,7 @@ def learn(
     by fusion and by people's labels without them, and by the judge's labels. Each source's
     margins are scaled by one number first: how sure they are depends on how labels were
     weighed, and which side they favour is what counts. A pure source replaces fusion if its
-    log-loss is lower by more than 1.645 standard errors. With fewer than 30 audited answers
+    log-loss is lower by more than 2.5 standard errors. With fewer than 30 audited answers
     there is no evidence, and fusion stays.
 
     Args:

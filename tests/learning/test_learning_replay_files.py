@@ -52,13 +52,16 @@ def test_an_annotation_that_compares_nothing_gives_nothing():
     assert said({"choice": 0}, 1) == []
 
 
-def test_judges_are_left_out_and_gzip_is_read_as_well(tmp_path):
-    row = line("a", [0, {"kind": "llm", "choice": 1}, {"choice": "tie"}])
+def test_judges_stand_apart_and_gzip_is_read_as_well(tmp_path):
+    judge = {"kind": "llm", "annotator": "m", "choice": 1}
+    row = line("a", [0, judge, {"choice": "tie"}], subset="part")
     path = tmp_path / "x.jsonl.gz"
     with gzip.open(path, "wt") as file:
         file.write("\n" + json.dumps(row) + "\n")
     (item,) = read_items(path)
     assert [outcome for _, _, outcome, _ in item.answers] == [1, 0]
+    assert item.judged == (("m", (0, 1, -1, 1.0)),)
+    assert item.subset == "part"
 
 
 @pytest.mark.parametrize(

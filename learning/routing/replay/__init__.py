@@ -1,0 +1,1 @@
+"""Whether routing would have paid: people and a judge answer a file again, within budgets."""

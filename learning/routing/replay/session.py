@@ -1,0 +1,189 @@
+"""A campaign in memory: what was asked and said, what is known by now, what it cost."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from learning import heads
+from learning.data import Belief, Comparisons, Pool
+from learning.routing.data import HUMAN, JUDGE, Budget, Questions, Signs
+from learning.routing.error import fit_error, human_error
+from learning.routing.fusion import weighted
+from learning.routing.guarantee import Calibration
+from learning.routing.policies import AUDIT_SHARE, Knowledge, get
+from learning.routing.replay.plan import PURE, Plan
+from learning.routing.replay.worlds import JudgedWorld
+from learning.routing.source import Labels, learn
+
+Ints = NDArray[np.int64]
+Outcomes = NDArray[np.int8]
+
+_POOL, _REVEAL, _ROUTE = 11, 12, 13  # streams of one seed
+_TWICE: Final = 0.3  # of the audit's share of people's time: to ask a second person
+_JUDGE_SHARE: Final = 0.5  # of the budget at most for the judge, unless it answers alone
+
+
+class Session:
+    """One policy spending one budget on one world. Questions are places in ``pool``.
+
+    Attributes:
+        pool: Pairs of the world that there are to ask, ascending, shape ``(n,)``.
+        signs: What the judge said of them; nothing where it was not asked.
+        asked: Questions that a person answered, in order.
+        twice: Those of them that a second person answered.
+        audit: Which are in the random audit, shape ``(n,)``.
+        stands: Where the judge's answer stood after the last round, shape ``(n,)``.
+        cost: What was spent, in answers of a person.
+    """
+
+    def __init__(
+        self,
+        world: JudgedWorld,
+        plan: Plan,
+        label: str,
+        *,
+        budget: float,
+        seed: int,
+        train: Ints,
+    ) -> None:
+        self.world, self.plan, self.budget = world, plan, budget
+        self.policy, self.config = get(label.partition(":")[0]), plan.config.get(label)
+        lot = np.random.default_rng([seed, _POOL])
+        self.pool = np.sort(lot.permutation(train)[: plan.pool])
+        self.pairs = world.world.pairs[self.pool]
+        self.first, self.second = self._reveal(np.random.default_rng([seed, _REVEAL]))
+        self.rng = np.random.default_rng([seed, _ROUTE])
+        self.head = heads.get(plan.head_of(world))
+        self.recurring = heads.recurring(self.pairs)
+        self.asked = np.empty(0, dtype=np.int64)
+        self.twice = np.empty(0, dtype=np.int64)
+        self.audit = np.zeros(len(self.pool), np.bool_)
+        self.stands = np.zeros(len(self.pool), np.bool_)
+        self.signs, self.cost = self._hire_judge()
+        self.belief: Belief | None = None
+        self.knowledge = self._find_out()
+
+    @property
+    def answered(self) -> NDArray[np.bool_]:
+        """Which questions a person has answered, shape ``(n,)``."""
+        return np.isin(np.arange(len(self.pool)), self.asked)
+
+    def spend(self) -> None:
+        """Spend what the judge left over on people, round by round."""
+        left = 0.0 if self.policy.name == "all_judge" else self.budget - self.cost
+        for done in range(self.plan.rounds):
+            people = self._round(left / (self.plan.rounds - done))
+            left -= people
+            self.cost += people
+
+    def learn(self) -> tuple[Belief, str]:
+        """Fit the last head; return it with what it was fitted on."""
+        labels = self._labels()
+        features = self.world.world.features
+        if self.policy.name in PURE or self.plan.learning == "overwrite":
+            taken = labels.human | ~self.answered[labels.question]
+            said = labels.comparisons.subset(taken)
+            return self.head.fit(features, said, recurring=self.recurring), "as it is"
+        found = learn(
+            features,
+            labels,
+            human=self.knowledge.human.value,
+            rng=self.rng,
+            head=self.head,
+            start=self.belief,
+            recurring=self.recurring,
+        )
+        return found.belief, found.source
+
+    def _reveal(self, rng: np.random.Generator) -> tuple[Outcomes, Outcomes]:
+        """Two people's answers to each question, drawn in advance; the same one if there is one."""
+        answers = self.world.world.answers
+        start, count = answers.start[self.pool], answers.count[self.pool]
+        lot = np.floor(rng.random(len(self.pool)) * count).astype(np.int64)
+        return answers.outcome[start + lot], answers.outcome[start + (lot + 1) % count]
+
+    def _hire_judge(self) -> tuple[Signs, float]:
+        """Ask the judge about as many questions as it may cost, drawn at random."""
+        signs = self.world.signs.subset(self.pool)
+        probability = np.full(len(self.pool), np.nan)
+        price = self.plan.judge_cost * self.world.calls
+        known = np.flatnonzero(~np.isnan(signs.probability))
+        may = self.budget * (1.0 if self.policy.name in PURE else _JUDGE_SHARE)
+        room = len(known) if price == 0 else int(may / price + 1e-9)
+        asked = self.rng.permutation(known)[:room] if self.policy.needs_judge else known[:0]
+        probability[asked] = signs.probability[asked]
+        inconsistent = signs.inconsistent & ~np.isnan(probability)
+        return replace(signs, probability=probability, inconsistent=inconsistent), price * len(
+            asked
+        )
+
+    def _round(self, share: float) -> float:
+        """Route what no person has answered yet; return what people cost."""
+        open_ = np.flatnonzero(~self.answered)
+        pure = self.policy.name in PURE
+        again = 0 if pure else int(np.ceil(_TWICE * AUDIT_SHARE * share))
+        found = self.policy.route(
+            self._questions(open_),
+            self.knowledge,
+            Budget(seconds=max(share - again, 0.0)),
+            rng=self.rng,
+            config=self.config,
+        )
+        self.asked = np.concatenate([self.asked, open_[found.human]])
+        audited = open_[found.audit]
+        self.audit[audited] = True
+        several = self.world.world.answers.count[self.pool[audited]] > 1
+        second = self.rng.permutation(audited[several])[:again]
+        self.twice = np.concatenate([self.twice, second])
+        self.stands[:] = False
+        self.stands[open_[found.who == JUDGE]] = True
+        self.knowledge = self._find_out()
+        return float((found.who == HUMAN).sum() + len(second))
+
+    def _questions(self, rows: Ints) -> Questions:
+        prompt = self.world.world.prompt[self.pool[rows]]
+        pool = Pool.of(self.world.world.features, self.pairs[rows], prompt=prompt)
+        return Questions.of(pool, self.signs.subset(rows))
+
+    def _find_out(self) -> Knowledge:
+        """Learn about people and the judge from the audit, and refit the head for choosing."""
+        people = human_error(self.first[self.twice], self.second[self.twice])
+        rows = np.flatnonzero(self.audit & self.signs.answered & (self.first != 0))
+        wrong = self.first[rows] != self.signs.outcome[rows]
+        error = fit_error(self.signs.subset(rows), wrong.astype(float), human=people.value)
+        usable = ~self.signs.inconsistent[rows]
+        calibration = Calibration(self.signs.confidence[rows][usable], wrong[usable])
+        self.knowledge = Knowledge(error=error, human=people, calibration=calibration)
+        if len(self.asked) and self.policy.name not in PURE:
+            labels = self._labels()
+            self.belief = self.head.fit(
+                self.world.world.features,
+                weighted(labels.comparisons, labels.epsilon),
+                start=self.belief,
+                recurring=self.recurring,
+            )
+        return replace(self.knowledge, belief=self.belief)
+
+    def _labels(self) -> Labels:
+        """Everything that was said, with its chance of being wrong.
+
+        A judge that named no winner, or another one in the other order, said nothing.
+        """
+        clear = self.signs.answered & ~self.signs.inconsistent
+        heard = np.flatnonzero((self.stands | self.answered) & clear)
+        error = self.knowledge.error.predict(self.signs.subset(heard))
+        people = len(self.asked) + len(self.twice)
+        said = [self.first[self.asked], self.second[self.twice], self.signs.outcome[heard]]
+        question = np.concatenate([self.asked, self.twice, heard])
+        left, right = self.pairs[question].T
+        return Labels(
+            comparisons=Comparisons.of(left, right, np.concatenate(said)),
+            epsilon=np.concatenate([np.full(people, self.knowledge.human.value), error]),
+            question=question,
+            human=np.arange(len(question)) < people,
+            audit=self.audit[question],
+        )
