@@ -214,10 +214,13 @@ def _annotations(row: dict[str, Any], check: _Checker, responses: int) -> list[d
 def _gold(
     row: dict[str, Any], check: _Checker, responses: list[dict[str, Any]]
 ) -> dict[str, Any] | None:
-    """`meta.gold`: the answer that is expected, and what for."""
+    """`meta.gold`: the answer that is expected, and what for.
+
+    A number or a text under that name is a data set's own word, such as the label of its authors.
+    """
     meta = row.get("meta")
     value = meta.get("gold") if isinstance(meta, dict) else None
-    if value is None:
+    if value is None or isinstance(value, str | int | float):
         return None
     if not isinstance(value, dict):
         check.wrong("meta.gold", f"expected an object, got {kind_of(value)}")

@@ -97,6 +97,13 @@ def test_a_bad_key_is_named(draft: Campaign, said: Any, field: str, expected: st
     assert not Item.objects.exists()
 
 
+@pytest.mark.parametrize("label", [0, 1.0, "tie"])
+def test_what_a_data_set_calls_gold_itself_is_only_kept(draft: Campaign, label: Any) -> None:
+    load(draft, [item(1) | {"meta": {"gold": label}}])
+    assert Item.objects.get().extra["meta"] == {"gold": label}
+    assert not GoldAnswer.objects.exists()
+
+
 def test_a_question_that_would_stand_out_is_refused(draft: Campaign) -> None:
     row = known(1, ranking=[1, 2, 3])
     row["responses"] = [*row["responses"], {"text": "Magic."}]
