@@ -118,6 +118,7 @@ class Question:
         edits: What people made of these responses by rewriting them.
         groups: By prompt, what must not be torn apart by a split: a name, or the prompt's digest.
         split: The file that it goes to, where there are two.
+        repeated: All places of the item, where one response stands at two of them.
     """
 
     id: str
@@ -130,6 +131,7 @@ class Question:
     prompts: dict[int, Prompt] = field(default_factory=dict)
     groups: dict[int, str] = field(default_factory=dict)
     split: str = ""
+    repeated: list[Text] = field(default_factory=list)
 
     @property
     def is_holdout(self) -> bool:

@@ -201,6 +201,7 @@ class _Batch:
         self.loader, self.found = loader, found
         self.items: dict[int, Item] = {}
         self.places: dict[int, dict[int, int]] = {}  # position of each response of an item
+        self.repeated: dict[int, list[int]] = {}  # responses of items that have one twice
         self.texts: dict[int, Text] = {}
         self.edits: dict[int, list[Text]] = defaultdict(list)  # by the id of their original
         self.digests: dict[int, str] = {}
@@ -236,6 +237,8 @@ class _Batch:
             known = NOTHING if extra == "{}" else json.loads(extra)
             self.items[pk] = Item(pk, name, task, source, group, known)
             self.places[pk] = dict(zip(responses, positions, strict=True))
+            if len(self.places[pk]) < len(responses):
+                self.repeated[pk] = responses
         if self.loader.tree is not None:
             cursor.execute(GROUPS, [self.loader.campaign.pk, _array(prompts)])
             self.groups = {pk: self.loader.tree(name) for pk, name in cursor.fetchall()}
@@ -303,6 +306,8 @@ class _Batch:
             [edit for pk in shown for edit in self.edits[pk]] if self.edits else [],
             prompts,
         )
+        if item is not None and item.pk in self.repeated and name == item.external_id:
+            made.repeated = [texts[pk] for pk in self.repeated[item.pk]]
         if self.loader.tree is not None:
             own = prompts or {prompt.pk: prompt}
             made.groups = {pk: self.groups.get(pk, one.digest) for pk, one in own.items()}

@@ -29,7 +29,7 @@ def make(question: Question, context: Context) -> Rows:
     row["prompt"] = prompt.content
     if prompt.context:
         row["context"] = prompt.context
-    row["responses"] = [_response(response) for response in question.responses]
+    row["responses"] = [_response(text) for text in question.repeated or question.responses]
     named, index = context.options.annotators == "numbers", Places(question)
     row["annotations"] = [
         annotation(said, question, index, named=named) for said in question.answers
@@ -43,10 +43,16 @@ def _response(response: Text) -> Row:
 
 
 class Places(dict[int, int]):
-    """Where each response stands in the row, by its id."""
+    """Where each response stands in the row, by its id; first, where it is there twice."""
 
     def __init__(self, question: Question) -> None:
-        super().__init__((text.pk, n) for n, text in enumerate(question.responses))
+        self.order = [text.pk for text in question.repeated or question.responses]
+        super().__init__((pk, self.order.index(pk)) for pk in self.order)
+
+    @cached_property
+    def named(self) -> list[str]:
+        """The ids in the row's order, as texts."""
+        return [str(pk) for pk in self.order]
 
     @cached_property
     def names(self) -> dict[str, str]:
@@ -71,9 +77,9 @@ def annotation(said: Said, question: Question, index: Places, *, named: bool = F
     }
     if said.strength is not None:
         row["strength"] = said.strength
-    if len(index) > 2 and len(order) > 1:  # 1 is best, null unranked
+    if len(index.order) > 2 and len(order) > 1:  # 1 is best, null unranked
         rank = {pk: n for n, tier in enumerate(order, start=1) for pk in tier}
-        row["ranking"] = [rank.get(pk) for pk in index]
+        row["ranking"] = [rank.get(pk) for pk in index.order]
     if ratings := _ratings(said, tiers, index):
         row["ratings"] = ratings
     if said.rationale:
@@ -108,11 +114,11 @@ def _ratings(said: Said, tiers: Sequence[Sequence[int]], index: Places) -> Row:
         given = said.details["rate"].get("ratings", NOTHING)
         for aspect in sorted(given):
             marks = given[aspect]
-            found[aspect] = [marks.get(name) for name in index.names]
+            found[aspect] = [marks.get(name) for name in index.named]
     line = said.acceptable
     if line is not None:
         depth = {pk: n for n, tier in enumerate(tiers) for pk in tier}
-        found["acceptable"] = [int(depth[pk] < line) if pk in depth else None for pk in index]
+        found["acceptable"] = [int(depth[pk] < line) if pk in depth else None for pk in index.order]
     return found
 
 

@@ -124,6 +124,17 @@ def test_an_export_of_ours_is_read_again_and_says_the_same(
     assert facts(third) >= after
 
 
+@pytest.mark.django_db
+def test_an_item_whose_responses_are_equal_leaves_with_both(tmp_path: Path) -> None:
+    twice = [answered(1, ["sky", "sky"], choice=1), answered(2, ["a", "b", "a"], ranking=[1, 2, 3])]
+    one = create_campaign(slug="one", name="One")
+    load(one, twice, history=True)
+    left = [json.loads(line) for line in taken_home(one, "native", tmp_path).splitlines()]
+    assert [(row["responses"], row["annotations"]) for row in left] == [
+        (row["responses"], row["annotations"]) for row in twice
+    ]
+
+
 def _pair(fact: tuple[Any, ...]) -> bool:
     return all(len(tier) == 1 for tier in fact[1])
 
