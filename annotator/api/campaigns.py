@@ -22,6 +22,7 @@ from annotator.services import campaigns as services
 from annotator.services.asking import check_asking
 
 POLICY = ("acquisition", "acquisition_config", "fall_back", "head", "encoder", "seed")
+ROUTING = ("routing", "routing_config", "human_share", "human_minutes", "people_only")
 ASKING = ("form", "follow_ups", "form_options", "set_size", "candidates", "image_hosts")
 QUEUE = ("overlap", "batch_size", "labels_per_round", "queue_low", "lease_minutes")
 SHARES = (
@@ -38,12 +39,17 @@ class CampaignSerializer(serializers.ModelSerializer[Campaign]):
         required=False, help_text="Options of the acquisition function that differ from defaults"
     )
 
+    routing_config = serializers.JSONField(
+        required=False, help_text="Options of the routing policy that differ from defaults"
+    )
+
     class Meta:
         model = Campaign
         fields = [
             *("slug", "name", "description", "state"),
             *ASKING,
             *POLICY,
+            *ROUTING,
             *QUEUE,
             *SHARES,
             *("created_at", "started_at"),

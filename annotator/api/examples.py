@@ -43,6 +43,16 @@ REQUESTS: Final[dict[tuple[str, str], Any]] = {
         "rationale": "clearer",
         "active_ms": 5200,
     },
+    ("post", f"{CAMPAIGN}judges/"): {
+        "name": "small-judge",
+        "base_url": "http://localhost:11434/v1",
+        "model": "qwen2.5:7b",
+        "key_name": "JUDGE_KEY_LOCAL",
+        "price_in": "0.15",
+        "price_out": "0.6",
+        "spend_limit": "20",
+    },
+    ("patch", "/api/judges/{id}/"): {"spend_limit": "40"},
     ("post", f"{CAMPAIGN}webhooks/"): {
         "url": "https://example.org/hook",
         "events": ["annotation.recorded"],
@@ -54,6 +64,27 @@ REQUESTS: Final[dict[tuple[str, str], Any]] = {
         "minimum_agreement": 0.6,
         "test_share": 0.1,
     },
+}
+JUDGE: Final = {
+    **REQUESTS["post", f"{CAMPAIGN}judges/"],
+    "id": 3,
+    "provider": "endpoint",
+    "mode": "form",
+    "template": {},
+    "max_tokens": 800,
+    "requests_per_minute": None,
+    "tokens_per_minute": None,
+    "workers": 4,
+    "timeout": 120,
+    "history_sample": 0,
+    "active": True,
+    "trouble": "",
+    "troubled_at": None,
+    "retry_at": None,
+    "asked": 120,
+    "failed": 2,
+    "spent": "0.0312",
+    "created_at": "2026-11-26T15:02:11Z",
 }
 # What is answered, by method, path and status.
 ANSWERS: Final[dict[tuple[str, str, str], Any]] = {
@@ -67,6 +98,8 @@ ANSWERS: Final[dict[tuple[str, str, str], Any]] = {
         "late": False,
         "recorded_at": "2026-11-26T15:12:04Z",
     },
+    ("post", f"{CAMPAIGN}judges/", "201"): JUDGE,
+    ("get", "/api/judges/{id}/", "200"): JUDGE,
     ("post", f"{CAMPAIGN}items/", "201"): {
         "read": 1,
         "items": 1,

@@ -8,8 +8,21 @@ from django.db.models import Count, Max, Q, QuerySet
 from rest_framework import generics, serializers
 
 from annotator.api.base import Filters, Pages, conditional, filters, found, readable
-from annotator.models import Annotation, Annotator, Query
+from annotator.models import Annotation, Annotator, Query, Route
 from annotator.selectors import JUDGED
+
+
+class RouteSerializer(serializers.ModelSerializer[Route]):
+    """Who was to answer a question, a person or the judge, and why."""
+
+    judge = serializers.CharField(source="judge.name", allow_null=True, default=None)
+
+    class Meta:
+        model = Route
+        fields = [
+            *("to", "reason", "policy", "judge", "audit", "error", "value", "propensity"),
+            *("seconds", "created_at"),
+        ]
 
 
 class QuerySerializer(serializers.ModelSerializer[Query]):
@@ -19,12 +32,13 @@ class QuerySerializer(serializers.ModelSerializer[Query]):
     item = serializers.CharField(source="item.external_id", allow_null=True, default=None)
     responses = serializers.SerializerMethodField()
     flagged = serializers.DateTimeField(source="flagged_at", allow_null=True)
+    route = RouteSerializer(allow_null=True, default=None)
 
     class Meta:
         model = Query
         fields = [
             *("id", "round", "item", "form", "parts", "arm", "acquisition", "score"),
-            *("propensity", "flagged", "withdrawn", "responses", "created_at"),
+            *("propensity", "flagged", "withdrawn", "route", "responses", "created_at"),
         ]
 
     def get_responses(self, query: Query) -> list[dict[str, Any]]:
@@ -40,6 +54,13 @@ class QueryFilters(Filters):
     round = serializers.IntegerField(source="round__number", min_value=1, required=False)
     acquisition = serializers.CharField(required=False)
     withdrawn = serializers.BooleanField(required=False)
+    to = serializers.ChoiceField(
+        choices=Route.To.choices,
+        source="route__to",
+        required=False,
+        help_text="Who was to answer, where a campaign has a judge",
+    )
+    reason = serializers.CharField(source="route__reason", required=False)
 
 
 class QueryList(generics.ListAPIView[Query]):
@@ -67,7 +88,8 @@ class QueryDetail(generics.RetrieveAPIView[Query]):
 
 def _queries(view: generics.GenericAPIView[Query]) -> QuerySet[Query]:
     asked = readable(view.request, view.kwargs["slug"]).queries
-    return asked.select_related("round", "item").prefetch_related("members__response")
+    asked = asked.select_related("round", "item", "route__judge")
+    return asked.prefetch_related("members__response")
 
 
 class AnnotationSerializer(serializers.ModelSerializer[Annotation]):

@@ -3,7 +3,18 @@
 from django.urls import path
 from drf_spectacular.views import SpectacularAPIView
 
-from annotator.api import campaigns, docs, exports, imports, loop, pool, record, webhooks, work
+from annotator.api import (
+    campaigns,
+    docs,
+    exports,
+    imports,
+    judges,
+    loop,
+    pool,
+    record,
+    webhooks,
+    work,
+)
 
 CAMPAIGN = "campaigns/<slug:slug>/"
 
@@ -37,6 +48,10 @@ urlpatterns = [
     ),
     path(f"{CAMPAIGN}models/", loop.ModelList.as_view(), name="api-models"),
     path(f"{CAMPAIGN}metrics/", loop.Metrics.as_view(), name="api-metrics"),
+    path(f"{CAMPAIGN}judges/", judges.JudgeList.as_view(), name="api-judges"),
+    path("judges/<int:pk>/", judges.JudgeDetail.as_view(), name="api-judge"),
+    path("judges/<int:pk>/judgements/", judges.JudgementList.as_view(), name="api-judgements"),
+    path("judges/<int:pk>/report/", judges.JudgeReportDetail.as_view(), name="api-judge-report"),
     path(f"{CAMPAIGN}next/", work.Next.as_view(), name="api-next"),
     path(f"{CAMPAIGN}undo/", work.Undo.as_view(), name="api-undo"),
     path("assignments/<uuid:pk>/", work.AssignmentDetail.as_view(), name="api-assignment"),

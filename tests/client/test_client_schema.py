@@ -6,6 +6,7 @@ import ast
 import inspect
 from dataclasses import MISSING, fields
 from datetime import datetime
+from decimal import Decimal
 from pathlib import Path
 from types import NoneType, UnionType
 from typing import Any, get_args, get_origin, get_type_hints
@@ -42,6 +43,11 @@ COMPONENTS: dict[type, str] = {
     client.Import: "Import",
     client.Export: "Snapshot",
     client.Webhook: "NewWebhook",
+    client.Judge: "Judge",
+    results.JudgeCall: "JudgeCall",
+    results.Judgement: "Judgement",
+    results.JudgeReport: "JudgeReport",
+    results.Route: "Route",
 }
 UNDESCRIBED = {results.ItemResponse, results.QueryResponse, results.AskedResponse, results.FormPart}
 JSON: dict[type, str] = {
@@ -50,6 +56,7 @@ JSON: dict[type, str] = {
     float: "number",
     bool: "boolean",
     datetime: "string",
+    Decimal: "string",
     dict: "object",
     list: "array",
     tuple: "array",
@@ -139,6 +146,17 @@ def test_deliveries_take_every_filter(document: dict[str, Any]) -> None:
     said = document["paths"]["/api/webhooks/{id}/deliveries/"]["get"]["parameters"]
     there = {one["name"] for one in said if one["in"] == "query"} - {"cursor", "page_size"}
     assert set(inspect.signature(client.Webhook.deliveries).parameters) - {"self"} == there
+
+
+def test_judgements_take_every_filter(document: dict[str, Any]) -> None:
+    said = document["paths"]["/api/judges/{id}/judgements/"]["get"]["parameters"]
+    there = {one["name"] for one in said if one["in"] == "query"} - {"cursor", "page_size"}
+    assert set(inspect.signature(client.Judge.judgements).parameters) - {"self"} == there
+
+
+def test_every_setting_of_a_judge_can_be_given(document: dict[str, Any]) -> None:
+    there = set(document["components"]["schemas"]["JudgeRequest"]["properties"])
+    assert set(get_type_hints(settings.JudgeSettings)) == there - {"name"}
 
 
 def test_every_setting_of_a_campaign_can_be_given(document: dict[str, Any]) -> None:

@@ -31,6 +31,7 @@ from tiebreak.client.errors import (
 )
 from tiebreak.client.exports import Export
 from tiebreak.client.imports import Import
+from tiebreak.client.judges import Judge
 from tiebreak.client.results import (
     Annotation,
     Annotator,
@@ -44,6 +45,9 @@ from tiebreak.client.results import (
     ImportReport,
     Item,
     ItemResponse,
+    JudgeCall,
+    Judgement,
+    JudgeReport,
     Member,
     Metrics,
     ModelVersion,
@@ -51,10 +55,11 @@ from tiebreak.client.results import (
     QueryResponse,
     Recorded,
     Round,
+    Route,
     RowProblem,
     SlotCounts,
 )
-from tiebreak.client.settings import CampaignSettings, ExportOptions
+from tiebreak.client.settings import CampaignSettings, ExportOptions, JudgeSettings
 from tiebreak.client.site import Client
 from tiebreak.client.webhooks import Webhook
 from tiebreak.client.work import Assignment, Nothing
@@ -86,6 +91,11 @@ __all__ = [
     "Invalid",
     "Item",
     "ItemResponse",
+    "Judge",
+    "JudgeCall",
+    "JudgeReport",
+    "JudgeSettings",
+    "Judgement",
     "Member",
     "Metrics",
     "ModelVersion",
@@ -95,6 +105,7 @@ __all__ = [
     "QueryResponse",
     "Recorded",
     "Round",
+    "Route",
     "RowProblem",
     "ServerError",
     "SlotCounts",

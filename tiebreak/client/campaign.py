@@ -10,10 +10,11 @@ from typing import Any, Unpack
 from tiebreak.client.exports import PROVENANCE, Export, rows
 from tiebreak.client.filling import Filling
 from tiebreak.client.http import Connection
+from tiebreak.client.judges import Judge, sent
 from tiebreak.client.progress import Wish
 from tiebreak.client.record import Record
 from tiebreak.client.results import CampaignInfo, Guidelines, Member, Round, read
-from tiebreak.client.settings import CampaignSettings, ExportOptions
+from tiebreak.client.settings import CampaignSettings, ExportOptions, JudgeSettings
 from tiebreak.client.webhooks import Webhook
 from tiebreak.client.work import Answering
 
@@ -98,6 +99,22 @@ class Campaign(Filling, Record, Answering):
         """Run a failed round again."""
         where = "POST /campaigns/{slug}/rounds/{number}/retry/"
         return read(Round, self._site.create(where, slug=self.slug, number=number))
+
+    # --- judges ------------------------------------------------------------------------------
+
+    def judges(self) -> list[Judge]:
+        """LLMs that answer here, or did."""
+        pages = self._site.pages("GET /campaigns/{slug}/judges/", slug=self.slug)
+        return [read(Judge, row, _site=self._site) for row in pages]
+
+    def add_judge(self, name: str, **settings: Unpack[JudgeSettings]) -> Judge:
+        """Have a judge asked from the next round on; the one before is switched off.
+
+        `model` is needed, and `base_url` of an endpoint.
+        """
+        body = {"name": name, **sent(settings)}
+        row = self._site.create("POST /campaigns/{slug}/judges/", body, slug=self.slug)
+        return read(Judge, row, _site=self._site)
 
     # --- taking the data away ----------------------------------------------------------------
 

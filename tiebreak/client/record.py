@@ -46,9 +46,18 @@ class Record(InCampaign):
         round: int | None = None,  # noqa: A002
         acquisition: str | None = None,
         withdrawn: bool | None = None,
+        to: str | None = None,
+        reason: str | None = None,
     ) -> Iterator[Query]:
-        """Questions that were put, the newest first."""
-        query = {"arm": arm, "round": round, "acquisition": acquisition, "withdrawn": withdrawn}
+        """Questions that were put, the newest first; with `to` those for a person or the judge."""
+        query = {
+            "arm": arm,
+            "round": round,
+            "acquisition": acquisition,
+            "withdrawn": withdrawn,
+            "to": to,
+            "reason": reason,
+        }
         for row in self._site.pages("GET /campaigns/{slug}/queries/", query, slug=self.slug):
             yield read(Query, row)
 

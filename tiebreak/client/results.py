@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, is_dataclass
 from datetime import datetime
+from decimal import Decimal
 from functools import cache
 from types import UnionType
 from typing import Any, TypeVar, Union, cast, get_args, get_origin, get_type_hints
@@ -38,6 +39,11 @@ class CampaignInfo:
     head: str
     encoder: str
     seed: int
+    routing: str
+    routing_config: dict[str, Any]
+    human_share: float
+    human_minutes: float | None
+    people_only: tuple[str, ...]
     overlap: int
     batch_size: int
     labels_per_round: int
@@ -127,6 +133,26 @@ class QueryResponse:
 
 
 @dataclass(frozen=True)
+class Route:
+    """Who was to answer a question, a person or a judge, and why.
+
+    `error` is the predicted chance that the judge is wrong, `propensity` the probability with which
+    a person was asked.
+    """
+
+    to: str
+    reason: str
+    policy: str
+    judge: str | None
+    audit: bool
+    error: float | None
+    value: float | None
+    propensity: float
+    seconds: float
+    created_at: datetime
+
+
+@dataclass(frozen=True)
 class Query:
     """A question that was put, and why."""
 
@@ -143,6 +169,7 @@ class Query:
     withdrawn: bool
     responses: tuple[QueryResponse, ...]
     created_at: datetime
+    route: Route | None = None
 
 
 @dataclass(frozen=True)
@@ -310,6 +337,64 @@ class Delivery:
     delivered_at: datetime | None
 
 
+@dataclass(frozen=True)
+class JudgeCall:
+    """One call of a model: the prompt as it was sent, the reply as it came, and what it took."""
+
+    order: list[int]
+    chose: int | None
+    messages: list[dict[str, Any]]
+    reply: str
+    model: str
+    template: str
+    template_version: str
+    tokens_in: int
+    tokens_out: int
+    tokens_estimated: bool
+    seconds: float
+    money: Decimal
+    tries: int
+    error: str
+    told: str
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """What a judge said to one question, both display orders together.
+
+    `p` is the probability, not calibrated, that `order[0]` is better than `order[1]`; `calls` are
+    there only where they were asked for.
+    """
+
+    id: int
+    query: int
+    annotation: int | None
+    outcome: str | None
+    order: list[int]
+    p: float | None
+    inconsistent: bool
+    disagreement: float
+    related: bool
+    error: str
+    told: str
+    money: Decimal
+    tokens_in: int
+    tokens_out: int
+    seconds: float
+    guidelines_version: int
+    created_at: datetime
+    calls: tuple[JudgeCall, ...] | None
+
+
+@dataclass(frozen=True)
+class JudgeReport:
+    """What the questions that a person and the judge both answered say of the judge."""
+
+    audited: int
+    figures: dict[str, Any]
+    created_at: datetime
+
+
 def read(kind: type[T], data: Mapping[str, Any], **more: Any) -> T:
     """A dataclass from an answer of the site.
 
@@ -351,6 +436,8 @@ def _value(hint: Any, value: Any) -> Any:
         return _value(wanted[0], value) if len(wanted) == 1 else value
     if hint is datetime:
         return datetime.fromisoformat(value)
+    if hint is Decimal:
+        return Decimal(value)
     if get_origin(hint) is tuple:
         return tuple(_value(get_args(hint)[0], one) for one in value)
     if is_dataclass(hint):

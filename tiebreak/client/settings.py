@@ -1,8 +1,11 @@
-"""What can be set: of campaigns, and of exports. Every key may be left out."""
+"""What can be set: of campaigns, of judges, and of exports. Every key may be left out."""
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Any, Literal, TypedDict
+
+Amount = Decimal | float | str
 
 
 class CampaignSettings(TypedDict, total=False):
@@ -21,6 +24,11 @@ class CampaignSettings(TypedDict, total=False):
     head: str
     encoder: str
     seed: int
+    routing: str
+    routing_config: dict[str, Any]
+    human_share: float
+    human_minutes: float | None
+    people_only: list[str]
     overlap: int
     batch_size: int
     labels_per_round: int
@@ -32,6 +40,27 @@ class CampaignSettings(TypedDict, total=False):
     qualification_pass: float
     gold_share: float
     repeat_share: float
+
+
+class JudgeSettings(TypedDict, total=False):
+    """Settings of a judge; what they do is in docs/how-to/routing.md."""
+
+    provider: Literal["endpoint", "local"]
+    base_url: str
+    model: str
+    key_name: str | None
+    mode: Literal["form", "pointwise"]
+    template: dict[str, str]
+    max_tokens: int
+    price_in: Amount
+    price_out: Amount
+    spend_limit: Amount | None
+    requests_per_minute: int | None
+    tokens_per_minute: int | None
+    workers: int
+    timeout: int
+    history_sample: int
+    active: bool
 
 
 class ExportOptions(TypedDict, total=False):

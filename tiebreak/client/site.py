@@ -12,6 +12,7 @@ from tiebreak.client.campaign import Campaign
 from tiebreak.client.exports import Export
 from tiebreak.client.http import Connection
 from tiebreak.client.imports import Import
+from tiebreak.client.judges import Judge
 from tiebreak.client.results import CampaignInfo, read
 from tiebreak.client.settings import CampaignSettings
 from tiebreak.client.webhooks import Webhook
@@ -98,6 +99,10 @@ class Client:
         """One of your assignments."""
         row = self._site.call("GET /assignments/{id}/", id=id)
         return read(Assignment, row, _site=self._site)
+
+    def judge(self, id: int) -> Judge:  # noqa: A002
+        """One judge."""
+        return read(Judge, self._site.call("GET /judges/{id}/", id=id), _site=self._site)
 
     def webhook(self, id: int) -> Webhook:  # noqa: A002
         """One webhook."""

@@ -24,8 +24,10 @@ from schemathesis.specs.openapi.checks import (
 
 from annotator.models import Assignment, Campaign, Import, Query, Snapshot
 from annotator.services.campaigns import ensure_annotator
+from annotator.services.judges import record_report
 from annotator.services.webhooks import add_webhook, try_webhook
 from tests.annotator.acts import lease
+from tests.annotator.judged import add, route, say
 
 CHECKS = [
     not_a_server_error,
@@ -42,7 +44,7 @@ OPERATIONS = {
 EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "8"))
 
 
-KINDS = ("assignment", "webhook", "export", "import", "quer")
+KINDS = ("assignment", "judge", "webhook", "export", "import", "quer")
 
 
 @pytest.fixture
@@ -67,12 +69,18 @@ def there(campaign: Campaign, ada: User, ruth: User) -> dict[str, Any]:
     hook = add_webhook(
         campaign=campaign, url="https://example.org/", events=["round.published"], user=ruth
     )
+    judge, query = add(campaign), Query.objects.first()
+    assert query is not None
+    say(judge, query)
+    route(judge, query)
+    record_report(judge=judge, audited=9, figures={"agreement": 0.8})
     return {
         "slug": campaign.slug,
         "item": "toy:1",
         "number": 1,
         "version": 1,
-        "quer": Query.objects.first().pk,  # type: ignore[union-attr]
+        "quer": query.pk,
+        "judge": judge.pk,
         "webhook": hook.pk,
         "delivery": str(try_webhook(webhook=hook).pk),
         "export": str(Snapshot.objects.create(campaign=campaign, format="native").pk),
