@@ -51,7 +51,7 @@ def process(name: str, var: Path, **changes: str) -> Iterator[subprocess.Popen[b
     log = var / f"{name}-{time.monotonic_ns()}.log"
     with log.open("wb") as out:
         running = subprocess.Popen(
-            commands(var)[name],
+            commands(var, port=8000)[name],
             env=environment(var, **changes),
             cwd=settings.BASE_DIR,
             stdin=subprocess.DEVNULL,
