@@ -16,17 +16,27 @@ from django.http import HttpRequest
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
-from annotator.catalogue import ACQUISITIONS, AUTO, DEFAULT_ACQUISITION, HEADS, normalised
+from annotator.catalogue import (
+    ACQUISITIONS,
+    AUTO,
+    DEFAULT_ACQUISITION,
+    DEFAULT_ROUTING,
+    HEADS,
+    ROUTINGS,
+    normalised,
+    normalised_routing,
+)
 from annotator.errors import InvalidInput
 from annotator.forms import FORMS
 from annotator.forms.base import WordsField
 from annotator.models import Campaign
 from annotator.services.asking import FOLLOWING, ORDER, check_asking, check_pool
 
-from .option_blocks import form_blocks, function_blocks, late_problems
+from .option_blocks import form_blocks, function_blocks, late_problems, routing_blocks
 from .options import SHOW, Block, Refreshing, as_typed
 
-OPTION_COLUMNS = ("acquisition_config", "form_options")
+OPTION_COLUMNS = ("acquisition_config", "form_options", "routing_config")
+NORMALISED = {"acquisition": normalised, "routing": normalised_routing}
 ASKED = ("form", "follow_ups")
 
 
@@ -34,6 +44,13 @@ class AcquisitionSelect(Refreshing, forms.Select):
     """The list of functions."""
 
     region, of, press = "acquisition", ("acquisition",), "Show its parameters"
+    said = "The parameters of %s are shown below."
+
+
+class RoutingSelect(Refreshing, forms.Select):
+    """The list of routing policies."""
+
+    region, of, press = "routing", ("routing",), "Show the policy's parameters"
     said = "The parameters of %s are shown below."
 
 
@@ -51,6 +68,12 @@ def acquisition_choices() -> list[tuple[str, list[tuple[str, str]]]]:
         groups[entry.diagnostic].append((name, said))
     groups[False].sort(key=lambda choice: choice[0] != DEFAULT_ACQUISITION)
     return [("Recommended", groups[False]), ("For comparison (diagnostic)", groups[True])]
+
+
+def routing_choices() -> list[tuple[str, str]]:
+    """All routing policies, the default first."""
+    said = {name: name for name in ROUTINGS} | {DEFAULT_ROUTING: f"{DEFAULT_ROUTING} (default)"}
+    return sorted(said.items(), key=lambda choice: choice[0] != DEFAULT_ROUTING)
 
 
 def head_choices() -> list[tuple[str, str]]:
@@ -81,6 +104,18 @@ class CampaignForm(forms.ModelForm):
         help_text=described(ACQUISITIONS.values()),
     )
     head = forms.ChoiceField(choices=head_choices, help_text=described([AUTO, *HEADS.values()]))
+    routing = forms.ChoiceField(
+        choices=routing_choices,
+        widget=RoutingSelect,
+        help_text=described(ROUTINGS.values()),
+    )
+    people_only = WordsField(
+        longest=100,
+        most=200,
+        required=False,
+        help_text="Tags (an item's subset or meta.tags) whose questions are never left to a judge, "
+        "such as safety, one a line.",
+    )
     follow_ups = forms.MultipleChoiceField(
         choices=following_choices,
         widget=FollowUps,
@@ -111,7 +146,7 @@ class CampaignForm(forms.ModelForm):
         newest = self.instance.guidelines.first() if self.instance.pk else None
         self.newest_text = newest.text if newest else ""
         self.fields["guidelines_text"].initial = self.newest_text
-        for name in ("acquisition", "head"):  # a new campaign: the model's defaults
+        for name in ("acquisition", "head", "routing"):  # a new campaign: the model's defaults
             self.fields[name].initial = getattr(self.instance, name)
         self.stored_options = {name: dict(getattr(self.instance, name)) for name in OPTION_COLUMNS}
         for block in self.blocks:
@@ -146,10 +181,9 @@ class CampaignForm(forms.ModelForm):
             block.store(columns[block.column], given)
         for field, said in late_problems(self.blocks, columns["form_options"]).items():
             self._complain(field, said)
-        name = cleaned.get("acquisition")
-        self.instance.acquisition_config = (
-            normalised(name, columns["acquisition_config"]) if name else {}
-        )
+        for field, normal in NORMALISED.items():
+            column, name = f"{field}_config", cleaned.get(field)
+            setattr(self.instance, column, normal(name, columns[column]) if name else {})
         self.instance.form_options = columns["form_options"]
         return cleaned
 
@@ -192,6 +226,12 @@ def chosen(request: HttpRequest, campaign: Campaign | None) -> str:
     return name if name in ACQUISITIONS else DEFAULT_ACQUISITION
 
 
+def chosen_routing(request: HttpRequest, campaign: Campaign | None) -> str:
+    """The same for the routing policy."""
+    name = request.POST.get("routing") or (campaign.routing if campaign else "")
+    return name if name in ROUTINGS else DEFAULT_ROUTING
+
+
 def chosen_forms(request: HttpRequest, campaign: Campaign | None) -> tuple[str, ...]:
     """The forms whose options are to be shown, in the order in which they are asked."""
     stored = campaign or Campaign()
@@ -208,6 +248,7 @@ def blocks_for(request: HttpRequest, campaign: Campaign | None) -> dict[str, lis
     return {
         "form": form_blocks(chosen_forms(request, campaign)),
         "acquisition": function_blocks(chosen(request, campaign)),
+        "routing": routing_blocks(chosen_routing(request, campaign)),
     }
 
 

@@ -21,8 +21,9 @@ from .base import ReadOnlyAdmin
 from .campaign_form import OPTION_COLUMNS, CampaignForm, blocks_for, form_for
 
 State = Campaign.State
-QUESTIONS, CHOOSING = "Questions", "Choosing the questions"
-FOLLOWED_BY = {QUESTIONS: "form", CHOOSING: "acquisition"}  # fieldset to region of options
+QUESTIONS, CHOOSING, ROUTING = "Questions", "Choosing the questions", "Judges and routing"
+# Fieldset to region of options.
+FOLLOWED_BY = {QUESTIONS: "form", CHOOSING: "acquisition", ROUTING: "routing"}
 
 
 class MembershipInline(admin.TabularInline):
@@ -61,6 +62,14 @@ class CampaignAdmin(admin.ModelAdmin):
             },
         ),
         (CHOOSING, {"fields": ["acquisition", "fall_back"]}),
+        (
+            ROUTING,
+            {
+                "fields": ["routing", "human_share", "human_minutes", "people_only"],
+                "description": "Who answers, a person or a judge: an LLM that is added under "
+                "Judges. Without one, people answer everything, whatever stands here.",
+            },
+        ),
         (
             "Attention and onboarding",
             {

@@ -231,6 +231,11 @@ class JudgementAdmin(ReadOnlyAdmin):
     list_select_related = ["judge", "query", "annotation"]
     inlines = [JudgeCallInline]
     readonly_fields = ["outcome"]
+    fields = [
+        *("judge", "query", "outcome", "annotation", "order", "p", "inconsistent"),
+        *("disagreement", "related", "error", "told", "money", "seconds"),
+        *("guidelines_version", "created_at"),
+    ]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Judgement]:
         """Only those of campaigns that this person steers."""
@@ -251,10 +256,7 @@ class JudgementAdmin(ReadOnlyAdmin):
 class RouteAdmin(ReadOnlyAdmin):
     """Who was to answer what, and why."""
 
-    list_display = [
-        *("query", "to", "reason", "audit", "judge", "error", "value", "propensity"),
-        *("policy", "created_at"),
-    ]
+    list_display = ["query", "to", "reason", "audit", "judge", "error", "value", "propensity"]
     list_filter = [
         ("query__campaign", admin.RelatedOnlyFieldListFilter),
         "to",

@@ -1,4 +1,4 @@
-"""The blocks of options: of an acquisition function, of the forms asked, and of the rationale."""
+"""The blocks of options: of an acquisition function, a routing policy, and the forms asked."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 from django import forms
 from django.utils.html import format_html
 
-from annotator.catalogue import ACQUISITIONS, Option, options_of
+from annotator.catalogue import ACQUISITIONS, ROUTINGS, Option, options_of
 from annotator.forms import PARTS, Part
 from annotator.forms.base import WordsField
 from annotator.models import Campaign
@@ -18,6 +18,7 @@ from annotator.services.asking import RATIONALE, option_problems, rationale_prob
 from .options import Block, number, one_of, switch, words
 
 PREFIX = "option_"
+ROUTING_PREFIX = "routing_"
 ASKED_PREFIX = "asked_"
 LEFT_TO_ACCEPT = ("neither", "both_good")  # `accept` asks this about each response
 
@@ -45,6 +46,19 @@ class FunctionBlock(Block):
     def store(self, column: dict[str, Any], given: Mapping[str, Any]) -> None:
         """By option."""
         column.update(given)
+
+
+@dataclass(frozen=True)
+class RoutingBlock(FunctionBlock):
+    """Parameters of the routing policy."""
+
+    region: ClassVar[str] = "routing"
+    column: ClassVar[str] = "routing_config"
+
+    def stored(self, campaign: Campaign) -> Mapping[str, Any]:
+        """All policies share one column: only one is chosen."""
+        config: dict[str, Any] = campaign.routing_config
+        return config
 
 
 @dataclass(frozen=True)
@@ -88,6 +102,16 @@ def function_blocks(name: str) -> list[Block]:
 def _of_function(options: tuple[Option, ...], title: str, description: str) -> Block:
     fields = {option.name: option_field(option) for option in options}
     return FunctionBlock(PREFIX, fields, title, description, options=options)
+
+
+def routing_blocks(name: str) -> list[Block]:
+    """The policy's paragraph with its parameters."""
+    entry = ROUTINGS[name]
+    note = "" if entry.options else " It has no parameters."
+    said = format_html("<p>{}{}</p>", entry.summary, note)
+    fields = {option.name: option_field(option) for option in entry.options}
+    title = f"Parameters of {name}"
+    return [RoutingBlock(ROUTING_PREFIX, fields, title, said, options=entry.options)]
 
 
 def form_blocks(names: Sequence[str]) -> list[Block]:

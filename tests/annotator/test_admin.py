@@ -37,7 +37,7 @@ def fields(**changes: Any) -> dict[str, Any]:
     names = ["overlap", "lease_minutes", "batch_size", "labels_per_round", "queue_low"]
     names += ["random_share", "holdout_share", "holdout_prompts", "seed", "encoder", "form"]
     names += ["candidates", "acquisition", "head", "set_size"]
-    names += ["qualification_pass", "gold_share", "repeat_share"]
+    names += ["qualification_pass", "gold_share", "repeat_share", "routing", "human_share"]
     sent = {name: getattr(campaign, name) for name in names}
     inline = {"TOTAL_FORMS": 0, "INITIAL_FORMS": 0, "MIN_NUM_FORMS": 0, "MAX_NUM_FORMS": 1000}
     sent |= {f"memberships-{key}": value for key, value in inline.items()}
