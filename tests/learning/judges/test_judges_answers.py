@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from annotator import forms as pages
@@ -74,6 +74,7 @@ def reply_to(draw, name, options, letters):
         (["best_worst", "rate"], 3),
     ],
 )
+@settings(max_examples=30)
 @given(data=st.data())
 def test_the_site_reads_the_same_answer(names, count, data):
     chosen = {name: options_of(data.draw, name) for name in names}

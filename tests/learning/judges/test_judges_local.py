@@ -18,6 +18,8 @@ from learning.judges.yes_no import LocalYesNo
 from tests.learning.judges.judging import asking
 from tests.learning.judges.tiny import CHAT, make_model
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory):

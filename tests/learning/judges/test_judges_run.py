@@ -24,6 +24,8 @@ from tests.learning.judges.judging import (
     shorter_is_better,
 )
 
+pytestmark = pytest.mark.slow
+
 PRICES = Prices("1", "10")  # a reply of 100 and 10 tokens costs 0.0002
 EACH = Decimal("0.0002")
 

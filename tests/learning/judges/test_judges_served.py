@@ -28,6 +28,8 @@ from learning.judges.yes_no import EndpointYesNo
 from tests.learning.judges.judging import Hurried, asking
 from tests.learning.judges.tiny import make_model
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[3]
 GOOD = "Two plus two is four, because 2 + 2 = 4."
 SORRY = "I'm sorry, I cannot help with that."
