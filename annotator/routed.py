@@ -17,6 +17,7 @@ REASONS = {
     "safety": "people's alone, by a tag",
     "no_judge": "the judge gave no usable answer",
     "related": "the judge is related to the author of a response",
+    "undecided": "the judge calls it a tie",
     "inconsistent": "the judge contradicts itself when sides are swapped",
     "drift": "the judge got worse",
     "audit": "drawn at random, to measure the judge",

@@ -24,6 +24,7 @@ REASONS: Final = (
     "safety",  # people answer what touches safety, whatever it costs
     "no_judge",  # the judge gave no usable answer
     "related",  # the judge is related to the author of a response
+    "undecided",  # the judge called it a tie
     "inconsistent",  # the judge changed its mind with the order of the responses
     "drift",  # the judge got worse; nothing is left to it until it is looked at
     "audit",  # drawn at random, whatever is known about it

@@ -151,11 +151,12 @@ class Wish:
 def rules(questions: Questions, knowledge: Knowledge) -> list[str]:
     """Return the hard rule that keeps each question from the judge, or nothing.
 
-    Where several apply: safety, drift, no usable answer, relation, inconsistency.
+    Where several apply: safety, drift, no usable answer, relation, inconsistency, a tie.
     """
     signs = questions.signs
     reason = np.full(len(questions), "", dtype=object)
-    reason[signs.inconsistent | ~signs.answered] = "inconsistent"
+    reason[~signs.answered] = "undecided"
+    reason[signs.inconsistent] = "inconsistent"
     reason[questions.related] = "related"
     reason[np.isnan(signs.probability)] = "no_judge"
     if knowledge.drifted:

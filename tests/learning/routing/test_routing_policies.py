@@ -140,7 +140,7 @@ def test_rules_have_an_order_and_safety_is_paid_first(name):
         related=[True, False, True, False, False, True],
     )
     everybody = route(name, questions, Budget())
-    assert everybody.reason[:4] == ("no_judge", "inconsistent", "related", "inconsistent")
+    assert everybody.reason[:4] == ("no_judge", "undecided", "related", "inconsistent")
     assert everybody.reason[4:] == ("safety", "safety")
     assert (everybody.who == HUMAN).all()
     nobody = route(name, questions, Budget(0.0))
