@@ -9,7 +9,8 @@
     ├── MissingFeatures     texts without stored features (``.missing``: how many)
     ├── StoreError          a feature store on disk belongs to another encoder or is damaged
     ├── BadFile             a file of annotated items cannot be read; says where
-    └── EncoderError        an encoder is missing, unknown or not the one it claims to be
+    ├── EncoderError        an encoder is missing, unknown or not the one it claims to be
+    └── JudgeError          what keeps a judge from answering: see `learning.judges.errors`
 """
 
 from __future__ import annotations

@@ -10,6 +10,7 @@ import json
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from inspect import signature
 from pathlib import Path as Folder
 from threading import Lock
 from typing import Any, Final
@@ -65,8 +66,9 @@ class CausalModel:
     def log_likelihoods(self, before: str, continuations: Sequence[str]) -> list[float]:
         """Log probability of each continuation of a text, in nats.
 
-        Each is tokenised together with the end of the text, since a model may join the two;
-        what all of them share counts for all and cancels between them.
+        Each is tokenised together with the end of the text, since a tokenizer may join the two;
+        what all of them share counts for all and cancels between them. What they share is read
+        once, and logits are kept only where they are needed: a vocabulary is wide.
 
         Raises:
             TooLong: the text does not fit the model.
@@ -80,18 +82,55 @@ class CausalModel:
             raise TooLong(f"{longest} tokens are more than {self.name} can read ({self.most})")
         if shared == 0:
             raise CannotAsk("there is nothing before the continuations")
-        ids = torch.zeros((len(rows), longest), dtype=torch.long)
-        mask = torch.zeros_like(ids)
-        for place, row in enumerate(rows):
-            ids[place, : len(row)] = torch.tensor(row)
-            mask[place, : len(row)] = 1
+        tails = [row[shared:] for row in rows]
         with self._lock, torch.inference_mode():
-            device = self.model.device
-            out = self.model(ids.to(device), attention_mask=mask.to(device)).logits.float().cpu()
-        steps = torch.log_softmax(out[:, shared - 1 : -1], dim=-1)  # (rows, steps, vocabulary)
-        wanted = ids[:, shared:].unsqueeze(-1)
-        each = steps.gather(-1, wanted).squeeze(-1) * mask[:, shared:]
-        return [float(total) for total in each.sum(dim=1)]
+            out = self._forward([rows[0][:shared]], keep=1)
+            first = torch.log_softmax(out.logits[0, -1].float(), dim=-1)
+            totals = [float(first[tail[0]]) for tail in tails]
+            if longest - shared > 1:
+                rest = self._rest(tails, out.past_key_values, shared)
+                totals = [one + more for one, more in zip(totals, rest, strict=True)]
+        return totals
+
+    def _rest(self, tails: Sequence[Sequence[int]], past: Any, shared: int) -> list[float]:
+        """Log probability of what follows the first token of each tail."""
+        import torch
+
+        past.batch_repeat_interleave(len(tails))
+        fed = [tail[:-1] for tail in tails]
+        out = self._forward(fed, past=past, before=shared)
+        steps = torch.log_softmax(out.logits.float(), dim=-1)
+        return [
+            sum(float(steps[row, place, token]) for place, token in enumerate(tail[1:]))
+            for row, tail in enumerate(tails)
+        ]
+
+    def _forward(
+        self, rows: Sequence[Sequence[int]], *, past: Any = None, before: int = 0, keep: int = 0
+    ) -> Any:
+        """Run the model on rows that are filled up on the right."""
+        import torch
+
+        width = max(map(len, rows))
+        ids = torch.zeros((len(rows), width), dtype=torch.long)
+        mask = torch.ones((len(rows), before + width), dtype=torch.long)
+        for place, row in enumerate(rows):
+            ids[place, : len(row)] = torch.tensor(row, dtype=torch.long)
+            mask[place, before + len(row) :] = 0
+        device = self.model.device
+        more = {"logits_to_keep": keep} if keep and self._keeps else {}
+        return self.model(
+            ids.to(device),
+            attention_mask=mask.to(device),
+            past_key_values=past,
+            use_cache=True,
+            **more,
+        )
+
+    @property
+    def _keeps(self) -> bool:
+        """Whether the model can leave out the logits of what is only read."""
+        return "logits_to_keep" in signature(self.model.forward).parameters
 
     def _ids(self, text: str) -> list[int]:
         # Chat templates write the beginning-of-text token themselves.

@@ -207,6 +207,10 @@ def problem(status: int, body: str, headers: Mapping[str, str], model: str) -> J
     if 300 <= status < 400:
         where = short(headers.get("location", "somewhere else"))
         return BadAddress(f"the endpoint redirects to {where}; write that as its address instead")
+    if status in (401, 403) and code == "model_not_found":
+        return NoSuchModel(f"the key gives no access to the model {model!r}")
+    if status == 403 and "logprob" in low:  # so OpenAI, of models that reason
+        return Rejected(status, at_length)
     if status in (401, 403):  # some endpoints quote the key, so their words are left out
         return WrongKey(f"the endpoint refused the key (HTTP {status})")
     if status == 402 or code == "insufficient_quota" or "insufficient_quota" in low:
@@ -276,6 +280,8 @@ def _words(body: str) -> tuple[str, str]:
         answer = json.loads(body)
     except (ValueError, RecursionError):
         return short(body.strip(), _LONGEST), ""
+    if isinstance(answer, list) and answer:  # so Gemini
+        answer = answer[0]
     error = answer.get("error", answer) if isinstance(answer, dict) else answer
     if isinstance(error, dict):
         said = error.get("message") or error.get("detail") or error

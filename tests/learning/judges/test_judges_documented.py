@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+import learning.judges
 from learning.judges import errors
 from learning.judges.forms import FORMS
 from learning.judges.templates import placeholders, template
@@ -33,3 +34,10 @@ def test_every_placeholder_is_explained(part):
     row = re.search(rf"^\| `{part}` \| (.*\$.*) \|$", PAGE, re.MULTILINE)
     named = set(re.findall(r"`\$(\w+)`", row[1] if row else ""))
     assert named == set(placeholders(part))
+
+
+def test_every_module_is_listed():
+    folder = Path(learning.judges.__file__).parent
+    there = {path.stem for path in folder.glob("*.py")} - {"__init__"} | {"forms"}
+    listed = re.findall(r"^``(\w+)``", learning.judges.__doc__, re.MULTILINE)
+    assert sorted(listed) == sorted(there)

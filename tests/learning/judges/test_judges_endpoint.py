@@ -169,7 +169,9 @@ def test_whoever_asks_to_wait_for_an_hour_is_not_waited_for():
     [
         (401, {"error": {"message": "no"}}, errors.WrongKey, "401"),
         (403, {"error": {"message": "no"}}, errors.WrongKey, "403"),
+        (403, {"error": {"code": "model_not_found"}}, errors.NoSuchModel, "no access"),
         (402, {"error": {"message": "pay"}}, errors.NoCredit, "pay"),
+        (402, [{"error": {"message": "pay", "code": 402}}], errors.NoCredit, "credit: pay"),
         (429, {"error": {"message": "x", "code": "insufficient_quota"}}, errors.NoCredit, "credit"),
         (404, {"detail": "Not Found"}, errors.BadAddress, "no chat endpoint"),
         (404, {"error": {"message": 'model "x" not found'}}, errors.NoSuchModel, "'tiny'"),
@@ -265,6 +267,18 @@ def test_what_an_endpoint_does_not_take_is_left_out_from_then_on(words, gone):
     first, last = server.bodies[0], server.bodies[-1]
     lost = {key for key in first if first[key] != last.get(key)}
     assert lost == {gone} | ({"top_logprobs"} if gone == "logprobs" else set())
+
+
+def test_a_model_that_must_not_tell_its_logprobs_is_no_wrong_key():
+    def picky(handler, body, count):
+        if "logprobs" in body:
+            handler.say(403, {"error": {"message": "You are not allowed to request logprobs"}})
+            return True
+        return False
+
+    with serving(picky) as server, connect(server) as endpoint:
+        assert endpoint.chat(request()).model == "tiny-2026"
+    assert "logprobs" not in server.bodies[-1]
 
 
 def test_a_model_without_system_messages_gets_the_rules_in_front():
