@@ -115,14 +115,7 @@ def tell(annotation: Annotation, assignment: Assignment) -> None:
     webhooks.emit(
         campaign_id=annotation.campaign_id,
         event=webhooks.Event.ANNOTATION,
-        data={
-            "annotation": annotation.pk,
-            "query": annotation.query_id,
-            "annotator": assignment.annotator.pseudonym,
-            "outcome": str(annotation.outcome),
-            "tiers": annotation.tiers,
-            "supersedes": annotation.supersedes_id,
-        },
+        data=webhooks.about(annotation, assignment.annotator.pseudonym),
     )
 
 

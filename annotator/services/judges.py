@@ -31,7 +31,7 @@ from annotator.models import (
     Route,
     Slot,
 )
-from annotator.services import budgets
+from annotator.services import budgets, webhooks
 
 ALL_HUMAN = "all_human"
 JUDGED_ARMS = (Query.Arm.POLICY, Query.Arm.RANDOM)  # the random arm is answered by both
@@ -218,6 +218,11 @@ def _record(judge: Judge, said: Said) -> Judgement:
             via=Annotation.Via.JUDGE,
             display_order=list(said.order),
             **said.answer,
+        )
+        webhooks.emit(
+            campaign_id=judge.campaign_id,
+            event=webhooks.Event.ANNOTATION,
+            data=webhooks.about(annotation, judge.name),
         )
     made = Judgement.objects.create(
         judge=judge,

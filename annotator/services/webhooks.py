@@ -14,7 +14,7 @@ from django.db.models import QuerySet
 
 from annotator import dispatch
 from annotator.errors import InvalidInput
-from annotator.models import Campaign, Delivery, Webhook
+from annotator.models import Annotation, Campaign, Delivery, Webhook
 
 Event = Webhook.Event
 OFFERED = (Event.ANNOTATION, Event.ROUND, Event.SNAPSHOT, Event.BUDGET)
@@ -47,6 +47,18 @@ def emit(*, campaign_id: int, event: Event, data: dict[str, Any]) -> int:
     if queued:
         dispatch.deliveries_wait()
     return queued
+
+
+def about(annotation: Annotation, annotator: str) -> dict[str, Any]:
+    """What an address is told of an annotation; the annotator under their pseudonym."""
+    return {
+        "annotation": annotation.pk,
+        "query": annotation.query_id,
+        "annotator": annotator,
+        "outcome": str(annotation.outcome),
+        "tiers": annotation.tiers,
+        "supersedes": annotation.supersedes_id,
+    }
 
 
 def listening(campaign: Any) -> QuerySet[Webhook]:

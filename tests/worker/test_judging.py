@@ -14,6 +14,7 @@ from django.contrib.auth.models import User
 from annotator.models import (
     Annotation,
     Campaign,
+    Delivery,
     Job,
     Judge,
     JudgeCall,
@@ -22,7 +23,7 @@ from annotator.models import (
     Route,
     Slot,
 )
-from annotator.services import judges, rounds
+from annotator.services import judges, rounds, webhooks
 from annotator.services.campaigns import create_campaign, start_campaign
 from tests.campaigns import load
 from tests.learning.judges.judging import Server, always_a, responses_in, serving
@@ -84,6 +85,18 @@ def test_a_round_is_judged_in_both_orders_and_then_routed(
     assert sum(told.values()) == 6
     people = sum(n for (to, _), n in told.items() if to == "human")
     assert people == Slot.objects.filter(query__arm="policy").count() == 3  # half of the time
+
+
+def test_webhooks_hear_of_a_judges_answers(running: Campaign, serve: Serve) -> None:
+    webhooks.add_webhook(
+        campaign=running, url="https://x.example/", events=["annotation.recorded"], user=None
+    )
+    judge_of(running, serve(decide=longer, key=""))
+    work()
+    work()
+    told = list(Delivery.objects.values_list("payload", flat=True))
+    assert len(told) == 9
+    assert {one["annotator"] for one in told} == {"tiny-judge"}
 
 
 def _with_texts(said: Any) -> Any:
