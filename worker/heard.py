@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from itertools import combinations
 from typing import Any, Final
 
@@ -129,8 +130,10 @@ class Judged:
         names: Of the tags in `signs`.
         safety: Has a tag that is people's alone, shape ``(n,)``.
         related: The judge is related to the author of a response, shape ``(n,)``.
-        drawn: In the random stratum: the random arm, a sample of the history, and the router's
-            audit, shape ``(n,)``.
+        pool: Drawn from everything: the random arm and a sample of the history, ``(n,)``.
+        drawn: In the random stratum: these, and the router's audit, shape ``(n,)``.
+        place: Order in which the judge was asked, shape ``(n,)``.
+        current: Said by the judge as it is now, shape ``(n,)``.
         waits: Nobody was told to answer it yet, shape ``(n,)``.
         wrong: Share of what people decided in it that contradicts the judge, in [0, 1]; NaN where
             they decided nothing that it did; shape ``(n,)``.
@@ -144,14 +147,23 @@ class Judged:
     names: tuple[str, ...]
     safety: Bools
     related: Bools
+    pool: Bools
     drawn: Bools
+    place: Ints
+    current: Bools
     waits: Bools
     wrong: Doubles
 
     @property
     def audit(self) -> Bools:
         """What the judge is measured on: drawn at random, and decided by both."""
-        return np.asarray(self.drawn & self.signs.answered & ~np.isnan(self.wrong))
+        return np.asarray(self.drawn & self.current & self.signs.answered & ~np.isnan(self.wrong))
+
+    @property
+    def watched(self) -> Doubles:
+        """Errors on questions drawn from everything, in the order in which it was asked."""
+        rows = np.flatnonzero(self.audit & self.pool)
+        return np.asarray(self.wrong[rows[np.argsort(self.place[rows])]])
 
 
 def error_model(table: Judged, human: HumanError) -> ErrorModel:
@@ -184,7 +196,7 @@ def judged(campaign: Campaign, judge: Judge, found: Space) -> Judged:
     """Everything that this judge was asked about two responses or more."""
     asked = Judgement.objects.filter(judge=judge, query__withdrawn=False).order_by("query_id")
     fields = ("query_id", "order", "p", "inconsistent", "disagreement", "related")
-    more = ("query__prompt_id", "annotation__tiers")
+    more = ("query__prompt_id", "annotation__tiers", "pk", "created_at")
     rows = [_Row(*row) for row in asked.values_list(*fields, *more).iterator(chunk_size=10_000)]
     rows = [row for row in rows if len(row.order) > 1]
     ends = np.array([row.pair for row in rows], np.int64).reshape(-1)
@@ -194,7 +206,7 @@ def judged(campaign: Campaign, judge: Judge, found: Space) -> Judged:
     query = np.array([row.query for row in rows], np.int64)
     tags = tags_of(campaign, query)
     matrix, names = tag_matrix(tags)
-    drawn, waits = _stratum(campaign, query)
+    pool, drawn, waits = _stratum(campaign, query)
     return Judged(
         query=query,
         pairs=pairs,
@@ -210,7 +222,10 @@ def judged(campaign: Campaign, judge: Judge, found: Space) -> Judged:
         names=names,
         safety=np.array([bool({*campaign.people_only} & {*one}) for one in tags], np.bool_),
         related=np.array([row.related for row in rows], np.bool_),
+        pool=pool,
         drawn=drawn,
+        place=np.array([row.place for row in rows], np.int64),
+        current=np.array([row.said_at >= judge.measured_from for row in rows], np.bool_),
         waits=waits,
         wrong=_wrong(campaign, rows),
     )
@@ -228,6 +243,8 @@ class _Row:
     related: bool
     prompt: int
     tiers: Tiers | None
+    place: int
+    said_at: datetime
 
     @property
     def pair(self) -> tuple[int, int]:
@@ -304,15 +321,15 @@ def tag_matrix(tags: Sequence[tuple[str, ...]]) -> tuple[Doubles, tuple[str, ...
     return matrix.reshape(len(tags), len(names)), names
 
 
-def _stratum(campaign: Campaign, query: Ints) -> tuple[Bools, Bools]:
-    random = Query.objects.filter(campaign=campaign, arm__in=[Query.Arm.RANDOM, Query.Arm.IMPORTED])
+def _stratum(campaign: Campaign, query: Ints) -> tuple[Bools, Bools, Bools]:
+    """Drawn from everything; drawn at random by whomever; waiting for a decision."""
+    arms = [Query.Arm.RANDOM, Query.Arm.IMPORTED]
+    everything = Query.objects.filter(campaign=campaign, arm__in=arms)
     audit = Route.objects.filter(query__campaign=campaign, audit=True)
-    drawn = [
-        *random.values_list("pk", flat=True),
-        *audit.values_list("query_id", flat=True),
-    ]
+    pool = np.isin(query, list(everything.values_list("pk", flat=True)))
+    drawn = pool | np.isin(query, list(audit.values_list("query_id", flat=True)))
     waiting = list(judges.unrouted(campaign).values_list("pk", flat=True))
-    return np.isin(query, drawn), np.isin(query, waiting)
+    return pool, drawn, np.isin(query, waiting)
 
 
 def _wrong(campaign: Campaign, rows: Sequence[_Row]) -> Doubles:

@@ -13,6 +13,7 @@ from learning.errors import NotEnoughData
 from learning.estimation import Mean, win_rates
 from learning.judges.bias import Position, position
 from learning.judges.report import bias_report
+from learning.routing.drift import watch
 from learning.routing.guarantee import Calibration, risk_coverage, threshold
 from worker.heard import Judged, people_error, tags_of
 from worker.space import Space
@@ -63,10 +64,22 @@ def measure(campaign: Campaign, judge: Judge, found: Space, table: Judged) -> di
                 "bound": stands.bound,
                 "covered": float((table.signs.confidence >= stands.least).mean()),
             },
+            "drift": _drift(table),
             "win_rates": _win_rates(campaign, found, table),
         }
     )
     return figures
+
+
+def _drift(table: Judged) -> dict[str, Any]:
+    found = watch(table.watched)
+    return {
+        "watched": len(table.watched),
+        "base": found.base,
+        "path": found.path[-MOST_POINTS:],
+        "threshold": found.threshold,
+        "sentence": found.sentence,
+    }
 
 
 def _bias(

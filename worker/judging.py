@@ -50,6 +50,7 @@ from learning.judges.secret import Secret
 from learning.judges.swapping import Judgement as Both
 from learning.judges.templates import template
 from learning.judges.yes_no import EndpointYesNo, LocalYesNo
+from learning.routing.drift import watch
 from learning.text import last_user_turn
 from worker import judge_report, routing, space
 from worker.heard import judged
@@ -86,12 +87,15 @@ def _decide(job: RunningJob, campaign: Campaign, judge: Judge) -> None:
     table = judged(campaign, judge, found)
     decisions = routing.decisions(campaign, found, table)
     figures = judge_report.measure(campaign, judge, found, table)
+    worse = watch(table.watched).sentence
     with job.fence():
         judges.apply_routes(
             campaign=campaign, judge=judge, policy=campaign.routing, decisions=decisions
         )
         if figures is not None:
             judges.record_report(judge=judge, audited=figures["audited"], figures=figures)
+        if worse:
+            judges.stop_asking(judge=judge, why=worse)
 
 
 def _see_through(judge: Judge) -> None:

@@ -15,6 +15,7 @@ from learning.answering import pair_features
 from learning.data import Pool
 from learning.routing import policies
 from learning.routing.data import HUMAN, JUDGE, WAIT, Budget, Decisions, Questions
+from learning.routing.drift import watch
 from learning.routing.fusion import weighted
 from learning.routing.guarantee import Calibration
 from learning.routing.policies.base import rules
@@ -111,7 +112,11 @@ def knowledge(campaign: Campaign, found: Space, table: Judged) -> policies.Knowl
     seen = weighted(both.comparisons, both.epsilon)
     belief = head.fit(found.phi, seen, recurring=heads.recurring(found.trainable))
     return policies.Knowledge(
-        error=error, belief=belief, human=human, calibration=Calibration(confidence, wrong)
+        error=error,
+        belief=belief,
+        human=human,
+        calibration=Calibration(confidence, wrong),
+        drifted=watch(table.watched).alarm,
     )
 
 

@@ -9,6 +9,7 @@ from django.contrib.postgres.fields import ArrayField
 from django.core.validators import MaxValueValidator, MinValueValidator, RegexValidator
 from django.db import models
 from django.db.models import Q
+from django.utils import timezone
 
 from .annotation import Annotation
 from .campaign import Annotator, Campaign
@@ -96,6 +97,11 @@ class Judge(models.Model):
     troubled_at = models.DateTimeField(null=True, blank=True, editable=False)
     retry_at = models.DateTimeField(
         null=True, blank=True, editable=False, help_text="When it is tried again by itself."
+    )
+    measured_from = models.DateTimeField(
+        default=timezone.now,
+        editable=False,
+        help_text="What it said before is not measured: it was another model, or prompt.",
     )
     lost_money = models.DecimalField(
         **MONEY,

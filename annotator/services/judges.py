@@ -35,6 +35,8 @@ from annotator.services import budgets, webhooks
 
 ALL_HUMAN = "all_human"
 JUDGED_ARMS = (Query.Arm.POLICY, Query.Arm.RANDOM)  # the random arm is answered by both
+MIND = ("provider", "base_url", "model", "mode", "template")  # another one is another judge
+WORSE = "it got worse"
 BRIEF = 500  # characters of an error that are kept
 PART = re.compile(r"[a-z_]{1,40}")  # of a prompt
 ODD = re.compile(r"[\0\ud800-\udfff]")
@@ -135,11 +137,15 @@ def _take_over(judge: Judge) -> None:
 def change_judge(*, judge: Judge, **settings: Any) -> Judge:
     """Change settings; what was wrong with it is forgotten, it is asked again from now on.
 
-    What it said before stays, with the model and the template it was said by.
+    What it said before stays, with the model and the template it was said by; how good it is gets
+    measured anew after a change of these, and after it had got worse.
 
     Raises:
         ValidationError: by field.
     """
+    other = any(getattr(judge, name) != settings.get(name, getattr(judge, name)) for name in MIND)
+    if other or judge.trouble.startswith(WORSE):
+        judge.measured_from = timezone.now()
     for name, value in settings.items():
         setattr(judge, name, value)
     judge.full_clean(exclude=["annotator"], validate_constraints=False)
@@ -147,7 +153,8 @@ def change_judge(*, judge: Judge, **settings: Any) -> Judge:
     judge.trouble, judge.troubled_at, judge.retry_at = "", None, None
     _take_over(judge)
     # Only these: a worker adds to what was lost meanwhile.
-    judge.save(update_fields=[*settings, "trouble", "troubled_at", "retry_at"])
+    changed = ("trouble", "troubled_at", "retry_at", "measured_from")
+    judge.save(update_fields=[*settings, *changed])
     return judge
 
 

@@ -151,6 +151,35 @@ def test_a_judge_that_follows_the_order_of_display_is_found_out(ada: User) -> No
     assert {one.to for one in _routes(campaign)} == {"human"}
 
 
+def test_a_judge_that_gets_worse_is_left_and_people_get_everything(
+    ada: User, server: Server
+) -> None:
+    campaign = create_campaign(
+        slug="loop", name="Loop", **(FIELDS | {"holdout_prompts": 0.0, "holdout_share": 0.0})
+    )
+    load(campaign, [rich(n) for n in range(90)], history=True)
+    load(campaign, [rich(n) for n in range(90, 110)])
+    join(campaign, ada)
+    start_campaign(campaign=campaign)
+    settings = {"model": "tiny", "base_url": server.url, "history_sample": 60}
+    judge = judges.add_judge(campaign=campaign, name="tiny", **settings)
+    work()
+    work()
+    assert judges.asked(campaign) == judge
+    server.decide = lambda body: longer_unless_odd(
+        {"messages": [{"content": body["messages"][-1]["content"] + "odd question"}]}
+    )
+    judges.change_judge(judge=judge, history_sample=90)
+    judges.ask_judge(campaign)
+    work()
+    judge.refresh_from_db()
+    assert judge.trouble.startswith("it got worse: wrong in 100% of the last 30 audited")
+    assert judges.asked(campaign) is None
+    judges.change_judge(judge=judge)  # somebody has looked at it
+    found = space.load(campaign, progress=lambda done, total: None)
+    assert judged(campaign, judge, found).audit.sum() == 0  # and it is measured anew
+
+
 def test_win_rates_join_people_and_judge(ada: User, server: Server) -> None:
     fields = FIELDS | {"routing_config": {"audit": 0.5}, "batch_size": 24, "random_share": 0.1}
     campaign = create_campaign(slug="loop", name="Loop", **fields)
