@@ -44,9 +44,9 @@ COMPONENTS: dict[type, str] = {
     client.Export: "Snapshot",
     client.Webhook: "NewWebhook",
     client.Judge: "Judge",
-    results.JudgeCall: "JudgeCall",
-    results.Judgement: "Judgement",
-    results.JudgeReport: "JudgeReport",
+    client.JudgeCall: "JudgeCall",
+    client.Judgement: "Judgement",
+    client.JudgeReport: "JudgeReport",
     results.Route: "Route",
 }
 UNDESCRIBED = {results.ItemResponse, results.QueryResponse, results.AskedResponse, results.FormPart}

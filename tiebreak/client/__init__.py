@@ -31,7 +31,7 @@ from tiebreak.client.errors import (
 )
 from tiebreak.client.exports import Export
 from tiebreak.client.imports import Import
-from tiebreak.client.judges import Judge
+from tiebreak.client.judges import Judge, JudgeCall, Judgement, JudgeReport
 from tiebreak.client.results import (
     Annotation,
     Annotator,
@@ -45,9 +45,6 @@ from tiebreak.client.results import (
     ImportReport,
     Item,
     ItemResponse,
-    JudgeCall,
-    Judgement,
-    JudgeReport,
     Member,
     Metrics,
     ModelVersion,

@@ -337,64 +337,6 @@ class Delivery:
     delivered_at: datetime | None
 
 
-@dataclass(frozen=True)
-class JudgeCall:
-    """One call of a model: the prompt as it was sent, the reply as it came, and what it took."""
-
-    order: list[int]
-    chose: int | None
-    messages: list[dict[str, Any]]
-    reply: str
-    model: str
-    template: str
-    template_version: str
-    tokens_in: int
-    tokens_out: int
-    tokens_estimated: bool
-    seconds: float
-    money: Decimal
-    tries: int
-    error: str
-    told: str
-
-
-@dataclass(frozen=True)
-class Judgement:
-    """What a judge said to one question, both display orders together.
-
-    `p` is the probability, not calibrated, that `order[0]` is better than `order[1]`; `calls` are
-    there only where they were asked for.
-    """
-
-    id: int
-    query: int
-    annotation: int | None
-    outcome: str | None
-    order: list[int]
-    p: float | None
-    inconsistent: bool
-    disagreement: float
-    related: bool
-    error: str
-    told: str
-    money: Decimal
-    tokens_in: int
-    tokens_out: int
-    seconds: float
-    guidelines_version: int
-    created_at: datetime
-    calls: tuple[JudgeCall, ...] | None
-
-
-@dataclass(frozen=True)
-class JudgeReport:
-    """What the questions that a person and the judge both answered say of the judge."""
-
-    audited: int
-    figures: dict[str, Any]
-    created_at: datetime
-
-
 def read(kind: type[T], data: Mapping[str, Any], **more: Any) -> T:
     """A dataclass from an answer of the site.
 
