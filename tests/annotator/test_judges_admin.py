@@ -173,6 +173,29 @@ def test_a_judge_is_never_deleted(campaign: Campaign, as_ruth: Client) -> None:
     assert Judge.objects.exists()
 
 
+def test_the_campaigns_page_leads_to_its_judges(campaign: Campaign, as_ruth: Client) -> None:
+    add(campaign, "ours")
+    add(make_campaign("sea", prompts=1), "theirs")
+    page = as_ruth.get(f"{ADMIN}/campaign/{campaign.pk}/change/").content.decode()
+    where = f"{LIST}?campaign__id__exact={campaign.pk}"
+    assert f'href="{where}"' in page
+    listed = as_ruth.get(where).context["cl"].result_list
+    assert [judge.name for judge in listed] == ["ours"]
+
+
+def test_a_campaign_that_nobody_answered_goes_with_its_judges(
+    campaign: Campaign, as_ruth: Client
+) -> None:
+    judge, query = add(campaign), Query.objects.all()[0]
+    say(judge, query, error="refused")
+    route(judge, query)
+    judges.record_report(judge=judge, audited=1, figures={})
+    where = f"{ADMIN}/campaign/{campaign.pk}/delete/"
+    assert as_ruth.post(where, {"post": "yes"}).status_code == 302
+    assert not Judge.objects.exists()
+    assert not Campaign.objects.exists()
+
+
 # --- what they said, and who answers what --------------------------------------------------
 
 
