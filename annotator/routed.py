@@ -39,7 +39,7 @@ class RoutedPage:
         routes: Questions by whom they went to and why, most frequent first.
         shares: Share of people by round.
         report: The newest report of the judge in force, or of the last one.
-        reliability, risk: Its charts.
+        reliability, risk, frontier: Its charts.
     """
 
     judges: list[tuple[Any, str]]
@@ -48,6 +48,7 @@ class RoutedPage:
     report: JudgeReport | None
     reliability: Chart | None
     risk: Chart | None
+    frontier: Chart | None
 
 
 def page(campaign: Campaign) -> RoutedPage:
@@ -63,6 +64,7 @@ def page(campaign: Campaign) -> RoutedPage:
         report=report,
         reliability=reliability(figures),
         risk=risk(figures),
+        frontier=frontier(figures),
     )
 
 
@@ -117,3 +119,11 @@ def risk(figures: Mapping[str, Any]) -> Chart | None:
         for coverage, wrong in zip(curve.get("coverage", []), curve.get("risk", []), strict=True)
     ]
     return share_curve({"errors": points}, x_name="answers that stand")
+
+
+def frontier(figures: Mapping[str, Any]) -> Chart | None:
+    """Share of labels that are right against people's share of the questions."""
+    steps = figures.get("frontier") or []
+    routed = [Point(one["share"], one["routed"]["value"], *_ends(one["routed"])) for one in steps]
+    drawn = [Point(one["share"], one["random"], None, None) for one in steps]
+    return share_curve({"routed": routed, "drawn by lot": drawn}, x_name="people's share")

@@ -14,8 +14,11 @@ from learning.estimation import Mean, win_rates
 from learning.judges.bias import Position, position
 from learning.judges.report import bias_report
 from learning.routing.drift import watch
+from learning.routing.error import HumanError
+from learning.routing.frontier import LEAST, frontier
 from learning.routing.guarantee import Calibration, risk_coverage, threshold
-from worker.heard import Judged, people_error, tags_of
+from worker.heard import Judged, error_model, people_error, tags_of
+from worker.routing import expected_seconds
 from worker.space import Space
 from worker.store import Ints
 
@@ -37,7 +40,7 @@ def measure(campaign: Campaign, judge: Judge, found: Space, table: Judged) -> di
     """All figures, as plain JSON, null where one cannot be had yet; None if nothing is new."""
     if not due(judge, table):
         return None
-    rows = np.flatnonzero(table.audit)
+    rows, human = np.flatnonzero(table.audit), people_error(campaign)
     rng = np.random.default_rng(campaign.seed)
     confidence, wrong = table.signs.confidence[rows], table.wrong[rows]
     curve = risk_coverage(confidence, wrong)
@@ -50,7 +53,7 @@ def measure(campaign: Campaign, judge: Judge, found: Space, table: Judged) -> di
         {
             "audited": len(rows),
             "judged": len(table.query),
-            "human_error": asdict(people_error(campaign)),
+            "human_error": asdict(human),
             "bias": bias,
             "risk_coverage": {
                 "coverage": curve.coverage[keep],
@@ -65,10 +68,37 @@ def measure(campaign: Campaign, judge: Judge, found: Space, table: Judged) -> di
                 "covered": float((table.signs.confidence >= stands.least).mean()),
             },
             "drift": _drift(table),
+            "effects": _effects(table, human),
+            "frontier": _frontier(campaign, found, table, rows, human, rng),
             "win_rates": _win_rates(campaign, found, table),
         }
     )
     return figures
+
+
+def _effects(table: Judged, human: HumanError) -> list[dict[str, Any]]:
+    """What makes the judge wrong, the strongest first: change of the log odds of an error."""
+    names = {f"tag {place}": name for place, name in enumerate(table.names)}
+    found = error_model(table, human).effects()
+    found.pop("intercept")
+    listed = [
+        {"sign": names.get(sign, sign), "tag": sign in names, "effect": mean, "sd": sd}
+        for sign, (mean, sd) in found.items()
+    ]
+    return sorted(listed, key=lambda one: -abs(one["effect"]))
+
+
+def _frontier(
+    campaign: Campaign, found: Space, table: Judged, rows: Ints, human: HumanError, rng: Any
+) -> list[dict[str, Any]]:
+    """What people's time would buy, by the audited questions; empty with too few of them."""
+    if len(rows) < LEAST:
+        return []
+    seconds = expected_seconds(campaign, found, table.pairs[rows])
+    steps = frontier(
+        table.signs.subset(rows), table.wrong[rows], seconds, human=human.value, rng=rng
+    )
+    return [asdict(step) for step in steps]
 
 
 def _drift(table: Judged) -> dict[str, Any]:

@@ -7,6 +7,7 @@ killed loses what was under way and nothing else, and the next attempt asks what
 
 from __future__ import annotations
 
+import logging
 import os
 import random
 from collections.abc import Iterator, Sequence
@@ -53,9 +54,11 @@ from learning.judges.yes_no import EndpointYesNo, LocalYesNo
 from learning.routing.drift import watch
 from learning.text import last_user_turn
 from worker import judge_report, routing, space
-from worker.heard import judged
+from worker.heard import Judged, judged
 from worker.jobs import RunningJob, Superseded
+from worker.space import Space
 
+logger = logging.getLogger(__name__)
 CHUNK: Final = 200  # questions that are in memory at once
 LAST: Final = 40  # questions by which one sees that a judge looks at the order alone
 BLIND: Final = 0.8  # of them
@@ -86,7 +89,7 @@ def _decide(job: RunningJob, campaign: Campaign, judge: Judge) -> None:
     found = space.load(campaign, progress=lambda done, n: job.progress(done, n, "embedding"))
     table = judged(campaign, judge, found)
     decisions = routing.decisions(campaign, found, table)
-    figures = judge_report.measure(campaign, judge, found, table)
+    figures = _figures(campaign, judge, found, table)
     worse = watch(table.watched).sentence
     with job.fence():
         judges.apply_routes(
@@ -96,6 +99,17 @@ def _decide(job: RunningJob, campaign: Campaign, judge: Judge) -> None:
             judges.record_report(judge=judge, audited=figures["audited"], figures=figures)
         if worse:
             judges.stop_asking(judge=judge, why=worse)
+
+
+def _figures(
+    campaign: Campaign, judge: Judge, found: Space, table: Judged
+) -> dict[str, Any] | None:
+    """A new report, if there is one: a figure that cannot be had keeps no question waiting."""
+    try:
+        return judge_report.measure(campaign, judge, found, table)
+    except LearningError:
+        logger.exception("judge %s of %s could not be measured", judge, campaign)
+        return None
 
 
 def _see_through(judge: Judge) -> None:

@@ -12,6 +12,7 @@ from django.test import Client
 from annotator.models import Campaign, Judge, JudgeReport
 from annotator.services import judges
 from annotator.services.campaigns import add_member, create_campaign, start_campaign
+from learning.errors import NotEnoughData
 from tests.annotator.acts import lease
 from tests.campaigns import item, join, load
 from tests.learning.judges.judging import Server, always_a, responses_in, serving
@@ -79,6 +80,11 @@ def test_a_report_says_where_the_judge_is_wrong(measured: Judge) -> None:
     assert figures["risk_coverage"]["risk"][-1] == pytest.approx(1 - even)
     assert not figures["guarantee"]["certified"]  # one in four is wrong, one in five allowed
     assert figures["human_error"]["pairs"] == 0
+    assert figures["drift"]["sentence"] == ""
+    strongest = {one["sign"]: one["effect"] for one in figures["effects"] if one["tag"]}
+    assert strongest["odd"] > 0 > strongest["even"]
+    steps = figures["frontier"]
+    assert steps[4]["routed"]["value"] > steps[4]["random"] + 0.05
 
 
 def test_the_page_shows_it(measured: Judge, client: Client, ruth: User) -> None:
@@ -86,8 +92,11 @@ def test_the_page_shows_it(measured: Judge, client: Client, ruth: User) -> None:
     client.force_login(ruth)
     shown = client.get("/c/loop/judges/").content.decode()
     assert "How good tiny is" in shown
-    assert shown.count("<svg") > 2
-    assert shown.index("<bdi>odd</bdi>") < shown.index("<bdi>even</bdi>")
+    assert shown.count("<svg") > 3
+    assert "Labels that are right" in shown
+    assert "tag <bdi>odd</bdi>" in shown
+    worst_first = shown[shown.index("By tag, the worst first") :]
+    assert worst_first.index("<bdi>odd</bdi>") < worst_first.index("<bdi>even</bdi>")
     assert "No share of its answers can be promised" in shown
     assert "chose what was shown first" in shown
 
@@ -121,6 +130,21 @@ def test_a_report_is_made_anew_when_a_quarter_more_was_audited(measured: Judge, 
         (one.audited for one in JudgeReport.objects.all()), reverse=True
     )
     assert JudgeReport.objects.count() == 2
+
+
+def test_a_figure_that_cannot_be_had_keeps_no_question_waiting(
+    measured: Judge, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def broken(*args: Any) -> Any:
+        raise NotEnoughData("nothing to measure")
+
+    JudgeReport.objects.all().delete()
+    monkeypatch.setattr("worker.judge_report.measure", broken)
+    judges.ask_judge(measured.campaign)
+    work()
+    assert not JudgeReport.objects.exists()
+    assert not judges.unrouted(measured.campaign).exists()
+    assert "could not be measured" in caplog.text
 
 
 def test_a_judge_is_kept_from_answers_of_its_own_kin(ada: User, server: Server) -> None:
