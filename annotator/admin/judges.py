@@ -83,7 +83,7 @@ class JudgeAdmin(SteeredAdmin):
     list_filter = [("campaign", admin.RelatedOnlyFieldListFilter), "active"]
     list_select_related = ["campaign"]
     actions = ["ask_again", "switch_off"]
-    readonly_fields = ["stands", "asked", "failed", "spent"]
+    readonly_fields = ["stands", "asked", "failed", "spent", "measured_from"]
     fieldsets = [
         (None, {"fields": [*SETTLED, "active"]}),
         ("Where it is", {"fields": ["provider", "base_url", "model", "key_name"]}),
@@ -125,7 +125,8 @@ class JudgeAdmin(SteeredAdmin):
         """As over REST; a change also clears what was wrong."""
         if change:
             changed = {name: form.cleaned_data[name] for name in form.changed_data}
-            judges.change_judge(judge=obj, **changed)
+            stored = Judge.objects.get(pk=obj.pk)  # the form has written into `obj`
+            judges.change_judge(judge=stored, **changed)
             judges.go_on(obj.campaign)
             return
         given = {name: form.cleaned_data[name] for name in form.fields}

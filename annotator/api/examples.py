@@ -84,6 +84,7 @@ JUDGE: Final = {
     "asked": 120,
     "failed": 2,
     "spent": "0.0312",
+    "measured_from": "2026-11-26T15:02:11Z",
     "created_at": "2026-11-26T15:02:11Z",
 }
 # What is answered, by method, path and status.

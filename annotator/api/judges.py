@@ -49,9 +49,10 @@ class JudgeSerializer(serializers.ModelSerializer[Judge]):
         model = Judge
         fields = [
             *("id", "name", *services.SETTINGS, "active"),
-            *("trouble", "troubled_at", "retry_at", "asked", "failed", "spent", "created_at"),
+            *("trouble", "troubled_at", "retry_at", "asked", "failed", "spent"),
+            *("measured_from", "created_at"),
         ]
-        read_only_fields = ["trouble", "troubled_at", "retry_at", "created_at"]
+        read_only_fields = ["trouble", "troubled_at", "retry_at", "measured_from", "created_at"]
 
     def validate_key_name(self, value: str | None) -> str:
         """None is needed: the empty name."""

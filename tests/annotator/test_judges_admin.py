@@ -115,6 +115,23 @@ def test_its_page_says_what_is_wrong_and_what_it_cost_and_a_change_clears_it(
     assert judge.spend_limit is None  # it was left empty
 
 
+@pytest.mark.parametrize(
+    ("change", "anew"),
+    [({"model": "larger"}, True), ({"template": '{"system": "Be fair."}'}, True), ({}, False)],
+    ids=str,
+)
+def test_another_model_or_prompt_is_measured_anew(
+    campaign: Campaign, as_ruth: Client, change: dict[str, str], anew: bool
+) -> None:
+    judge = add(campaign)
+    form = sent(price_in="1", price_out="2", spend_limit="7") | change
+    assert as_ruth.post(f"{LIST}{judge.pk}/change/", form).status_code == 302
+    before = judge.measured_from
+    judge.refresh_from_db()
+    assert judge.spend_limit == 7
+    assert (judge.measured_from > before) is anew
+
+
 def test_a_key_can_be_neither_typed_nor_seen(
     campaign: Campaign, as_ruth: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -103,6 +103,7 @@ class Judge:
     asked: int
     failed: int
     spent: Decimal
+    measured_from: datetime
     created_at: datetime
     _site: Connection = field(repr=False, compare=False, kw_only=True)
 
