@@ -108,7 +108,7 @@ class CausalModel:
     def _forward(
         self, rows: Sequence[Sequence[int]], *, past: Any = None, before: int = 0, keep: int = 0
     ) -> Any:
-        """Run the model on rows that are filled up on the right."""
+        """Run the model on rows filled up on the right, which nothing before it looks at."""
         import torch
 
         width = max(map(len, rows))
@@ -116,7 +116,6 @@ class CausalModel:
         mask = torch.ones((len(rows), before + width), dtype=torch.long)
         for place, row in enumerate(rows):
             ids[place, : len(row)] = torch.tensor(row, dtype=torch.long)
-            mask[place, before + len(row) :] = 0
         device = self.model.device
         more = {"logits_to_keep": keep} if keep and self._keeps else {}
         return self.model(

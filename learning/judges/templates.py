@@ -117,7 +117,7 @@ def placeholders(part: str) -> tuple[str, ...]:
 def mark_of(ask: Ask) -> str:
     """Twelve hex digits that stand in none of the texts; the same for both display orders."""
     turns = [f"{turn.role}: {turn.content}" for turn in ask.prompt]
-    texts = [ask.guidelines, ask.context, *turns, *sorted(ask.responses)]
+    texts = [ask.guidelines, ask.context, *turns, *ask.responses]
     said = "\0".join(texts).encode("utf-8", "surrogatepass")
     mark = hashlib.sha256(said).hexdigest()[:12]
     while any(mark in text for text in texts):

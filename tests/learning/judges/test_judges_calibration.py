@@ -167,6 +167,12 @@ def test_many_rows_of_few_prompts_do_not_make_a_group():
     assert calibrate(p, y, mixed, clusters=prompts).spread == 0
 
 
+def test_one_prompt_alone_is_no_evidence_for_a_curve_or_a_group():
+    p, y = world(n=300)
+    found = calibrate(p, y, ["x", "y"] * 150, clusters=np.zeros(300))
+    assert (found.method, found.spread) == ("temperature", 0.0)
+
+
 @pytest.mark.parametrize("n", [0, 9])
 def test_too_few_rows_leave_everything_as_it_was_and_say_so(n):
     p, y = np.full(n, 0.9), np.zeros(n)

@@ -57,6 +57,14 @@ def test_a_completion_and_the_list_of_models():
     assert server.headers[0]["Authorization"] == f"Bearer {KEY}"
 
 
+def test_a_proxy_of_the_environment_is_not_asked_for_this_machine(monkeypatch):
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    monkeypatch.delenv("no_proxy", raising=False)
+    with serving() as server, connect(server, tries=1) as endpoint:
+        assert endpoint.models()
+
+
 def test_without_a_key_no_header_is_sent():
     with serving(key="") as server, connect(server, key=Secret("")) as endpoint:
         endpoint.chat(request())

@@ -175,6 +175,16 @@ def test_good_enough_draws_the_line_in_an_order_that_was_given_before():
         said(ask, (1, 0), choice="A", strength=1, good={"A": False, "B": True})
 
 
+def test_a_later_form_draws_the_line_only_if_it_orders_alike():
+    ask = asking("rank", "rate", responses=THREE, rate={"thumbs": True})
+    thumbs = {"A": "up", "B": "down", "C": "down"}
+    same = {"A": 4, "B": 2, "C": 1}
+    found = said(ask, (0, 1, 2), ranking=["A", "B", "C"], ratings=same, thumbs=thumbs)
+    assert (found.tiers, found.acceptable) == (((0,), (1,), (2,)), 1)
+    found = said(ask, (0, 1, 2), ranking=["A", "C", "B"], ratings=same, thumbs=thumbs)
+    assert (found.tiers, found.acceptable) == (((0,), (2,), (1,)), None)
+
+
 # --- both orders -----------------------------------------------------------------------------
 
 

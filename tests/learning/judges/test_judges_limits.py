@@ -1,6 +1,7 @@
 """Pace, budget and stop, on a clock that stands still."""
 
 import threading
+from dataclasses import replace
 from decimal import Decimal
 
 import pytest
@@ -12,6 +13,7 @@ from learning.judges.base import Call, Message
 from learning.judges.errors import Cancelled, SpendLimit
 from learning.judges.limits import Budget, Pace, Stop
 from learning.judges.money import Prices, likely_tokens, most_tokens
+from learning.judges.protocol import Request
 
 
 class Clock:
@@ -130,7 +132,14 @@ def test_prices_are_for_a_million_tokens_and_exact():
 def test_the_worst_case_is_above_the_estimate_and_above_every_byte(texts):
     messages = [Message("user", text) for text in texts]
     encoded = sum(len(text.encode("utf-8", "surrogatepass")) for text in texts)
-    assert likely_tokens(texts) <= encoded <= most_tokens(messages)
+    assert likely_tokens(texts) <= encoded
+    assert encoded + 4 * len(texts) <= most_tokens(messages)  # a chat format has marks of its own
+
+
+def test_the_worst_case_covers_a_schema_that_is_put_into_the_prompt():
+    plain = Request("m", (Message("user", "?"),), 5)
+    schema = {"type": "object", "title": "x" * 100}
+    assert replace(plain, schema=schema).most_tokens_in > plain.most_tokens_in + 100
 
 
 def test_a_call_comes_back_from_json_as_it_was():

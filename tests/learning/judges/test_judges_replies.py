@@ -155,6 +155,12 @@ def test_ties_where_there_must_be_none():
         read('{"choice": "tie"}', asking(compare={"steps": 6}), (0, 1))
 
 
+def test_only_the_end_of_an_endless_reply_is_looked_at():
+    with pytest.raises(Malformed, match="reply"):
+        read(TEXT + " and so on" * 30_000, asking(), (0, 1))
+    assert read(" and so on" * 30_000 + TEXT, asking(), (0, 1)).p == 0.25
+
+
 def test_a_complaint_says_what_was_expected():
     with pytest.raises(Malformed) as caught:
         read(json.dumps({**GOOD, "strength": 9}), asking(), (0, 1))

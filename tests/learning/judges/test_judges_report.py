@@ -128,6 +128,25 @@ def test_commands_that_cannot_be_done(file, tmp_path, capsys):
     assert main(["judge-report", str(file), "--out", str(tmp_path / "no" / "r.json")]) == 2
 
 
+@pytest.mark.parametrize(
+    ("authors", "judge", "people"),
+    [(("gpt-4", "bloom-7b"), 0.9, 0.75), (("bloom-7b", "gpt-4"), 0.1, 0.25)],
+)
+def test_own_kin_is_followed_to_its_place(authors, judge, people):
+    found = bias_report(
+        "gpt-4o",
+        np.array([0.9]),
+        np.array([0.75]),
+        prompts=["?"],
+        responses=[("a", "b")],
+        clusters=["1"],
+        rng=np.random.default_rng(0),
+        authors=[authors],
+    ).self_preference
+    assert (found.judge, found.people) == (pytest.approx(judge), pytest.approx(people))
+    assert found.dbg.value == pytest.approx(judge - people)
+
+
 def test_a_small_report_says_what_it_cannot_tell(capsys):
     rng = np.random.default_rng(1)
     side = position([[1, 0], [1, 1]], rng=rng)

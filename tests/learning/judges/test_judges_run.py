@@ -122,8 +122,10 @@ def test_what_was_left_is_asked_again_and_nothing_twice():
         endpoint, who = judging(server)
         with endpoint:
             first = Run(who, everything, patience=3)
-            answers |= {one.key: one.judgement for one in first if not one.left}
+            found = list(first)
+            answers |= {one.key: one.judgement for one in found if not one.left}
     assert first.report.stopped.code == "server_fault"
+    assert 3 <= sum(one.left for one in found) <= 3 + 4  # and those that were under way
     assert first.report.left == 100 - len(answers)
     assert 20 < len(answers) < 40
     with serving() as server:
@@ -214,6 +216,9 @@ def test_questions_that_fail_for_reasons_of_their_own_do_not_end_a_run():
     assert codes == {3: "too_long", 4: "refused", 5: "empty_reply", 6: "refused", 7: "cut_off"}
     assert (run.report.answered, run.report.failed, run.report.stopped) == (5, 5, None)
     assert found[4].calls[0].reply == "I will not judge this."
+    roles = {key: [turn.role for turn in found[key].calls[0].messages] for key in (5, 7)}
+    assert roles[5] == ["system", "user"]  # asked once more; no empty turn is sent
+    assert roles[7] == ["system", "user", "assistant", "user"]
     assert "context length" in found[3].calls[0].told
 
 
@@ -257,6 +262,14 @@ def test_a_pace_is_kept_by_all_workers_together():
         with endpoint:
             list(Run(EndpointJudge(endpoint, "tiny"), questions(5), workers=5))
     assert sorted(stop.waits) == pytest.approx(range(10))
+
+
+def test_tokens_that_were_not_used_are_given_back_to_the_pace():
+    with serving() as server:
+        pace = Pace(tokens=6000, clock=lambda: 5.0)
+        with Endpoint(server.url, key=Secret(KEY), stop=Hurried(), pace=pace) as endpoint:
+            EndpointJudge(endpoint, "tiny", max_tokens=100_000).ask(asking(), (0, 1))
+    assert pace.book(1) == pytest.approx(1.1)  # 110 tokens of 100 a second
 
 
 # --- one question ----------------------------------------------------------------------------

@@ -114,6 +114,9 @@ def test_two_empty_responses_are_neither():
     assert max(level.weigh(("choice",), ["A", "B", "tie"], "")) == 0.5
     assert level.weigh(("all_wrong",), [True, False], "")[1] > 0.8
     assert level.weigh(("strength",), [1, 2, 3], "") == [1, 0, 0]
+    likes = {key: level.weigh((key,), ["A", "B"], "") for key in ("best", "worst", "ranking")}
+    assert likes["best"] == likes["ranking"] == pytest.approx(likes["worst"][::-1])
+    assert likes["best"][0] > 0.5
     assert Deciding({"A": 2.0, "B": 0.5}).weigh(("strength",), [1, 2, 3], "") == [0, 0, 1]
     assert Deciding({"A": 2.0, "B": 0.5}).weigh(("strength",), [1, 2], "") == [0, 1]
 
