@@ -92,7 +92,7 @@ def heard(campaign: Campaign, found: Space) -> Heard:
     )
 
 
-def _said_by(table: Judged, found: Space, human: HumanError) -> tuple[Comparisons, Doubles, Ints]:
+def _said_by(table: Table, found: Space, human: HumanError) -> tuple[Comparisons, Doubles, Ints]:
     rows = np.flatnonzero(table.signs.answered)
     if not len(rows):
         return Comparisons.none(), np.empty(0), np.empty(0, np.int64)
@@ -116,7 +116,7 @@ def _said_by(table: Judged, found: Space, human: HumanError) -> tuple[Comparison
 
 
 @dataclass(frozen=True)
-class Judged:
+class Table:
     """Questions about two responses or more that the judge was asked, as arrays.
 
     Of more than two, its best and its worst stand for the question.
@@ -166,7 +166,7 @@ class Judged:
         return np.asarray(self.wrong[rows[np.argsort(self.place[rows])]])
 
 
-def error_model(table: Judged, human: HumanError) -> ErrorModel:
+def error_model(table: Table, human: HumanError) -> ErrorModel:
     """Where the judge is wrong, from the random stratum alone."""
     audit = table.audit
     return fit_error(table.signs.subset(audit), table.wrong[audit], human=human.value)
@@ -192,7 +192,7 @@ def _said(campaign: Campaign) -> Any:
     return people.labels().order_by("pk")
 
 
-def judged(campaign: Campaign, judge: Judge, found: Space) -> Judged:
+def judged(campaign: Campaign, judge: Judge, found: Space) -> Table:
     """Everything that this judge was asked about two responses or more."""
     asked = Judgement.objects.filter(judge=judge, query__withdrawn=False).order_by("query_id")
     fields = ("query_id", "order", "p", "inconsistent", "disagreement", "related")
@@ -207,7 +207,7 @@ def judged(campaign: Campaign, judge: Judge, found: Space) -> Judged:
     tags = tags_of(campaign, query)
     matrix, names = tag_matrix(tags)
     pool, drawn, waits = _stratum(campaign, query)
-    return Judged(
+    return Table(
         query=query,
         pairs=pairs,
         tiers=tuple(row.tiers or () for row in rows),

@@ -17,7 +17,7 @@ from learning.routing.drift import watch
 from learning.routing.error import HumanError
 from learning.routing.frontier import LEAST, frontier
 from learning.routing.guarantee import Calibration, risk_coverage, threshold
-from worker.heard import Judged, error_model, people_error, tags_of
+from worker.heard import Table, error_model, people_error, tags_of
 from worker.routing import expected_seconds
 from worker.space import Space
 from worker.store import Ints
@@ -29,14 +29,14 @@ MOST_POINTS: Final = 100  # of a curve
 ALPHA, DELTA = 0.2, 0.1  # of the promise that is shown, whatever the policy
 
 
-def due(judge: Judge, table: Judged) -> bool:
+def due(judge: Judge, table: Table) -> bool:
     """Whether a report would say something new."""
     newest = judge.reports.first()
     audited = int(table.audit.sum())
     return audited > 0 and (newest is None or audited >= AGAIN * newest.audited)
 
 
-def measure(campaign: Campaign, judge: Judge, found: Space, table: Judged) -> dict[str, Any] | None:
+def measure(campaign: Campaign, judge: Judge, found: Space, table: Table) -> dict[str, Any] | None:
     """All figures, as plain JSON, null where one cannot be had yet; None if nothing is new."""
     if not due(judge, table):
         return None
@@ -76,7 +76,7 @@ def measure(campaign: Campaign, judge: Judge, found: Space, table: Judged) -> di
     return figures
 
 
-def _effects(table: Judged, human: HumanError) -> list[dict[str, Any]]:
+def _effects(table: Table, human: HumanError) -> list[dict[str, Any]]:
     """What makes the judge wrong, the strongest first: change of the log odds of an error."""
     names = {f"tag {place}": name for place, name in enumerate(table.names)}
     found = error_model(table, human).effects()
@@ -89,7 +89,7 @@ def _effects(table: Judged, human: HumanError) -> list[dict[str, Any]]:
 
 
 def _frontier(
-    campaign: Campaign, found: Space, table: Judged, rows: Ints, human: HumanError, rng: Any
+    campaign: Campaign, found: Space, table: Table, rows: Ints, human: HumanError, rng: Any
 ) -> list[dict[str, Any]]:
     """What people's time would buy, by the audited questions; empty with too few of them."""
     if len(rows) < LEAST:
@@ -101,7 +101,7 @@ def _frontier(
     return [asdict(step) for step in steps]
 
 
-def _drift(table: Judged) -> dict[str, Any]:
+def _drift(table: Table) -> dict[str, Any]:
     found = watch(table.watched)
     return {
         "watched": len(table.watched),
@@ -113,7 +113,7 @@ def _drift(table: Judged) -> dict[str, Any]:
 
 
 def _bias(
-    campaign: Campaign, judge: Judge, found: Space, table: Judged, rows: Ints, rng: Any
+    campaign: Campaign, judge: Judge, found: Space, table: Table, rows: Ints, rng: Any
 ) -> dict[str, Any]:
     """Calibration, reliability, sides, controls and own kin, on the questions about two."""
     texts = _texts(table.query[rows].tolist())
@@ -170,7 +170,7 @@ def _position(judge: Judge, rng: np.random.Generator) -> Position | None:
         return None
 
 
-def _win_rates(campaign: Campaign, found: Space, table: Judged) -> list[dict[str, Any]]:
+def _win_rates(campaign: Campaign, found: Space, table: Table) -> list[dict[str, Any]]:
     """How often each model's response is preferred: people and judge, and people alone.
 
     Over the router's questions: who was asked there by a random draw, and with what chance, is

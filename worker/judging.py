@@ -54,7 +54,7 @@ from learning.judges.yes_no import EndpointYesNo, LocalYesNo
 from learning.routing.drift import watch
 from learning.text import last_user_turn
 from worker import judge_report, routing, space
-from worker.heard import Judged, judged
+from worker.heard import Table, judged
 from worker.jobs import RunningJob, Superseded
 from worker.space import Space
 
@@ -101,9 +101,7 @@ def _decide(job: RunningJob, campaign: Campaign, judge: Judge) -> None:
             judges.stop_asking(judge=judge, why=worse)
 
 
-def _figures(
-    campaign: Campaign, judge: Judge, found: Space, table: Judged
-) -> dict[str, Any] | None:
+def _figures(campaign: Campaign, judge: Judge, found: Space, table: Table) -> dict[str, Any] | None:
     """A new report, if there is one: a figure that cannot be had keeps no question waiting."""
     try:
         return judge_report.measure(campaign, judge, found, table)

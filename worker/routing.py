@@ -20,7 +20,7 @@ from learning.routing.fusion import weighted
 from learning.routing.guarantee import Calibration
 from learning.routing.policies.base import rules
 from worker import choosing, fitting, store
-from worker.heard import Judged, error_model, heard, people_error
+from worker.heard import Table, error_model, heard, people_error
 from worker.space import Space
 from worker.store import Ints
 
@@ -30,7 +30,7 @@ USUAL_SECONDS: Final = 30.0  # of a person, before anybody was timed
 TO: Final = {HUMAN: Route.To.HUMAN, JUDGE: Route.To.JUDGE, WAIT: Route.To.NOBODY}
 
 
-def decisions(campaign: Campaign, found: Space, table: Judged) -> list[judges.Decision]:
+def decisions(campaign: Campaign, found: Space, table: Table) -> list[judges.Decision]:
     """Decide about everything that waits for it."""
     waiting = judges.unrouted(campaign).values_list("pk", flat=True)
     made = _decide(campaign, found, table) if table.waits.any() else []
@@ -40,7 +40,7 @@ def decisions(campaign: Campaign, found: Space, table: Judged) -> list[judges.De
     return made + [judges.Decision(pk, Route.To.HUMAN, "no_judge") for pk in rest]
 
 
-def _decide(campaign: Campaign, found: Space, table: Judged) -> list[judges.Decision]:
+def _decide(campaign: Campaign, found: Space, table: Table) -> list[judges.Decision]:
     rows = np.flatnonzero(table.waits)
     pool = Pool(
         features=found.phi,
@@ -99,7 +99,7 @@ def _beyond_share(
     return replace(made, who=who, reason=tuple(reason), seconds=spent, propensity=propensity)
 
 
-def knowledge(campaign: Campaign, found: Space, table: Judged) -> policies.Knowledge:
+def knowledge(campaign: Campaign, found: Space, table: Table) -> policies.Knowledge:
     """What the campaign has found out about people and the judge."""
     human = people_error(campaign)
     error = error_model(table, human)
