@@ -61,3 +61,42 @@ def route(judge: Judge, query: Query, to: str = "human", **changes: Any) -> None
     Route.objects.create(
         query=query, judge=judge, to=to, **({"propensity": 0.6, "seconds": 21.0} | given | changes)
     )
+
+
+def share(value: float) -> dict[str, float]:
+    """An estimate as reports have it."""
+    return {"value": value, "low": value - 0.1, "high": value + 0.1}
+
+
+def figures() -> dict[str, Any]:
+    """A report with everything in it, in the shape that a worker stores."""
+    bins = [
+        {"low": at, "high": at + 0.1, "n": 9, "confidence": at + 0.05, "agreement": share(at)}
+        for at in (0.5, 0.7, 0.8)
+    ]
+    quality = {"agreement": share(0.7), "ece": 0.1, "brier": 0.2, "diagram": bins}
+    mean = share(0.6) | {"n": 12, "effective_n": 30.4}
+    return {
+        "audited": 40,
+        "human_error": {"value": 0.1, "low": 0.05, "high": 0.2, "pairs": 0},
+        "bias": {
+            "raw": quality,
+            "calibrated": quality,
+            "position": {"first": share(0.5), "consistent": share(0.8), "calls": 80, "always": ""},
+            "controls": [
+                {"name": "length", "judge": 0.5, "people": -0.1, "difference": share(0.6)}
+            ],
+            "self_preference": {"judge": 0.7, "people": 0.5, "questions": 12, "dbg": share(0.2)},
+            "tags": [{"tag": "a-very-long-tag-" * 6, "n": 12, "agreement": share(0.4)}],
+            "notes": ["something could not be measured"],
+        },
+        "risk_coverage": {"coverage": [0.5, 1.0], "risk": [0.1, 0.3], "aurc": 0.2},
+        "guarantee": {"alpha": 0.2, "sure": 0.9, "certified": True, "bound": 0.19, "covered": 0.4},
+        "drift": {"watched": 50, "base": 0.2, "path": [0.1], "threshold": 6.9, "sentence": ""},
+        "effects": [{"sign": "a-very-long-tag-" * 6, "tag": True, "effect": 0.6, "sd": 0.3}],
+        "frontier": [
+            {"share": at / 10, "seconds": 2.0 * at, "routed": share(0.7 + at / 50), "random": 0.7}
+            for at in range(11)
+        ],
+        "win_rates": [{"model": "m" * 120, "questions": 40, "anchored": mean, "classical": mean}],
+    }

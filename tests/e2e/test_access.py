@@ -9,10 +9,12 @@ from typing import Any
 import pytest
 from django.contrib.auth.models import User
 
-from annotator.models import Campaign, Round
+from annotator.models import Campaign, Query, Round
+from annotator.services import judges
 from annotator.services.campaigns import add_member, publish_guidelines
 from annotator.services.curation import record_report
 from annotator.services.rounds import fail_round
+from tests.annotator import judged
 from tests.annotator.acts import answer, lease
 from tests.campaigns import ask, item, known, make_campaign
 from tests.e2e.axe import SOURCE, check, violations, walk
@@ -262,6 +264,25 @@ def test_the_figures(ada: User, ruth: User, visit: Any) -> None:
     )
     page = visit(f"/c/{made.slug}/progress/", ruth)
     check(page, "progress")
+    walk(page)
+
+
+def test_judges_and_routing(ruth: User, visit: Any) -> None:
+    made = make_campaign(prompts=2)
+    add_member(campaign=made, user=ruth, role="owner")
+    judge = judged.add(made, "judge-" * 10, model="m" * 200, spend_limit=5)
+    for number in (1, 2):
+        one = Round.objects.create(campaign=made, number=number, trigger="test", state="published")
+        query = Query.objects.create(
+            campaign=made, round=one, prompt=made.prompts.first(), form="compare", arm="policy"
+        )
+        judged.route(judge, query, "human" if number == 1 else "judge")
+    judges.stop_asking(judge=judge, why="the endpoint refused the key")
+    judges.record_report(judge=judge, audited=40, figures=judged.figures())
+    page = visit(f"/c/{made.slug}/judges/", ruth)
+    for fold in page.locator("#judging summary").all():
+        fold.click()
+    check(page, "judges and routing")
     walk(page)
 
 

@@ -11,6 +11,7 @@ from django.test import Client
 from annotator.models import Campaign, Query, Route
 from annotator.services import judges
 from annotator.services.campaigns import add_member
+from tests.annotator import judged
 
 pytestmark = pytest.mark.django_db
 
@@ -47,6 +48,23 @@ def test_routes_are_counted_by_destination_and_reason(as_ruth: Client, campaign:
     shown = page(as_ruth, campaign)
     assert "drawn at random, to measure the judge" in shown
     assert shown.index("by the value of a person") < shown.index("drawn at random, to measure")
+
+
+def test_a_whole_report_is_shown(as_ruth: Client, campaign: Campaign) -> None:
+    judge = judged.add(campaign)
+    judges.record_report(judge=judge, audited=40, figures=judged.figures())
+    shown = page(as_ruth, campaign)
+    for words in (
+        "On 40 questions that were drawn at random",
+        "At most 20.0\u202f% of its answers would be contradicted",
+        "it has not become worse",
+        "What people's time would buy",
+        "Its own kin's responses: it prefers them in 70.0\u202f% of 12 questions",
+        "Something could not be measured.",
+        "30 <small>of 12</small>",
+    ):
+        assert words in shown
+    assert shown.count("<svg") >= 3
 
 
 def test_only_those_who_may_see_figures_see_it(
