@@ -258,9 +258,7 @@ def _worse(gap: Doubles, unit: NDArray[np.int64]) -> bool:
 def _held(unit: NDArray[np.int64]) -> Iterator[NDArray[np.bool_]]:
     """Rows to leave out, fold by fold; always the same ones, clusters whole."""
     for number in range(min(_FOLDS, int(unit.max()) + 1)):
-        held = unit % _FOLDS == number
-        if not held.all():
-            yield held
+        yield unit % _FOLDS == number
 
 
 def _units(clusters: ArrayLike | None, n: int) -> NDArray[np.int64]:
