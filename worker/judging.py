@@ -129,7 +129,8 @@ def _ask_all(job: RunningJob, campaign: Campaign, judge: Judge) -> None:
     stop = Stop()
     try:
         with answering(judge, budget, stop) as who:
-            while chunk := list(waiting[:CHUNK]):
+            left: set[int] = set()  # that the endpoint did not answer: not asked again in this run
+            while chunk := list(waiting.exclude(pk__in=left)[:CHUNK]):
                 job.progress(done, total, f"asking {judge.name}")
                 asked = _Chunk(campaign, judge, chunk)
                 asked.refuse()
@@ -142,8 +143,10 @@ def _ask_all(job: RunningJob, campaign: Campaign, judge: Judge) -> None:
                     stop=stop,
                 )
                 try:
-                    for _ in ran:
+                    for one in ran:
                         done += 1
+                        if one.left:
+                            left.add(int(str(one.key)))
                         job.progress(done, total, f"asking {judge.name}")
                 except Superseded:
                     stop.set()

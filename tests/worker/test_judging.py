@@ -295,6 +295,26 @@ def hurried(act: Callable[[], None]) -> None:
         act()
 
 
+def test_a_question_that_an_endpoint_chokes_on_goes_to_people_and_the_run_goes_on(
+    running: Campaign, serve: Serve
+) -> None:
+    def behave(handler: Any, body: Any, count: int) -> bool:
+        poison = str(cursed) in body["messages"][-1]["content"]
+        if poison:
+            handler.say(500, {"error": {"message": "out of order"}})
+        return poison
+
+    judge = judge_of(running, serve(behave, longer, key=""), workers=1)
+    work()
+    query = Query.objects.filter(arm="policy").order_by("pk")[0]
+    cursed = query.prompt.content
+    hurried(work)
+    judge.refresh_from_db()
+    assert (judge.trouble, judge.judgements.count()) == ("", 8)
+    assert (query.route.to, query.route.reason) == ("human", "no_judge")
+    assert routes(running).total() == 6
+
+
 def test_questions_that_no_job_decides_about_are_seen_to_by_the_sweep(
     running: Campaign, serve: Serve
 ) -> None:
