@@ -155,6 +155,7 @@ JOB_HEARTBEAT_SECONDS = env.integer(
     "JOB_HEARTBEAT_SECONDS", max(1, JOB_LEASE_SECONDS // 4), minimum=1, maximum=JOB_LEASE_SECONDS
 )
 WEBHOOK_PRIVATE = env.boolean("WEBHOOK_PRIVATE", False)  # webhooks may go inside the network
+JUDGE_HOSTS = env.words("JUDGE_HOSTS")  # where judges may be asked; none named: anywhere
 SWEEP_SECONDS = env.integer("SWEEP_SECONDS", 10, minimum=1)
 KEEP_UPLOADS_DAYS = env.integer("KEEP_UPLOADS_DAYS", 30, minimum=1)
 ENCODER = env.text("TIEBREAK_ENCODER", "default")

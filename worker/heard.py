@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from annotator.models import Annotation, Campaign, Item, Judge, Judgement, Query, Route
-from annotator.services import judges
+from annotator.services import routes
 from learning.data import Comparisons
 from learning.routing.data import Signs
 from learning.routing.error import ErrorModel, HumanError, fit_error, human_error, slip_rate
@@ -328,7 +328,7 @@ def _stratum(campaign: Campaign, query: Ints) -> tuple[Bools, Bools, Bools]:
     audit = Route.objects.filter(query__campaign=campaign, audit=True)
     pool = np.isin(query, list(everything.values_list("pk", flat=True)))
     drawn = pool | np.isin(query, list(audit.values_list("query_id", flat=True)))
-    waiting = list(judges.unrouted(campaign).values_list("pk", flat=True))
+    waiting = list(routes.unrouted(campaign).values_list("pk", flat=True))
     return pool, drawn, np.isin(query, waiting)
 
 

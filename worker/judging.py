@@ -16,6 +16,7 @@ from dataclasses import asdict
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 import numpy as np
 from django.conf import settings
@@ -25,7 +26,7 @@ from annotator import selectors
 from annotator.errors import InvalidAnswer
 from annotator.forms import Shown, Step, parse
 from annotator.models import Annotation, Campaign, Judge, Judgement, Query, QueryResponse
-from annotator.services import judges, webhooks
+from annotator.services import judges, routes, webhooks
 from learning.errors import LearningError
 from learning.judges.asking import EndpointJudge
 from learning.judges.base import Ask, Call
@@ -33,6 +34,7 @@ from learning.judges.base import Judge as Asked
 from learning.judges.causal import load
 from learning.judges.endpoint import Endpoint
 from learning.judges.errors import (
+    BadAddress,
     CannotAsk,
     JudgeError,
     Malformed,
@@ -78,10 +80,10 @@ def run(job: RunningJob) -> None:
     job.progress(0, 0, "routing")
     if judge is None:
         with job.fence():
-            judges.route_to_people(campaign=campaign, judge=None, reason="no_judge")
+            routes.route_to_people(campaign=campaign, judge=None, reason="no_judge")
     else:
         _decide(job, campaign, judge)
-    judges.go_on(campaign)  # what was published in the meantime
+    routes.go_on(campaign)  # what was published in the meantime
 
 
 def _decide(job: RunningJob, campaign: Campaign, judge: Judge) -> None:
@@ -92,7 +94,7 @@ def _decide(job: RunningJob, campaign: Campaign, judge: Judge) -> None:
     figures = _figures(campaign, judge, found, table)
     worse = watch(table.watched).sentence
     with job.fence():
-        judges.apply_routes(
+        routes.apply_routes(
             campaign=campaign, judge=judge, policy=campaign.routing, decisions=decisions
         )
         if figures is not None:
@@ -163,7 +165,7 @@ def _ask_all(job: RunningJob, campaign: Campaign, judge: Judge) -> None:
 def unasked(campaign: Campaign, judge: Judge) -> QuerySet[Query]:
     """What this judge is to be asked: what waits, the whole random arm, a sample of history."""
     said = Judgement.objects.filter(judge=judge).values("query_id")
-    waits = Q(pk__in=judges.unrouted(campaign).values("pk"))
+    waits = Q(pk__in=routes.unrouted(campaign).values("pk"))
     history = Q(pk__in=history_sample(campaign, judge.history_sample))
     found = Query.objects.filter(campaign=campaign, withdrawn=False).exclude(pk__in=said)
     found = found.filter(waits | history | Q(arm=Query.Arm.RANDOM)).select_related("prompt")
@@ -200,6 +202,9 @@ def answering(judge: Judge, budget: Budget, stop: Stop) -> Iterator[Asked]:
         model = load(Path(judge.model), threads=settings.TORCH_THREADS)
         yield PointwiseJudge(LocalYesNo(model, own)) if alone else LocalJudge(model, own)
         return
+    host = urlsplit(judge.base_url).hostname
+    if settings.JUDGE_HOSTS and host not in settings.JUDGE_HOSTS:  # named since it was set up
+        raise BadAddress(f"the operator lets no judge be asked at {host} (JUDGE_HOSTS)")
     pace = Pace(judge.requests_per_minute, judge.tokens_per_minute)
     prices = Prices(judge.price_in, judge.price_out)
     with Endpoint(

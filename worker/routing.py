@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from annotator.models import Campaign, Route
-from annotator.services import budgets, judges
+from annotator.services import budgets, routes
 from learning import heads
 from learning.answering import pair_features
 from learning.data import Pool
@@ -30,17 +30,17 @@ USUAL_SECONDS: Final = 30.0  # of a person, before anybody was timed
 TO: Final = {HUMAN: Route.To.HUMAN, JUDGE: Route.To.JUDGE, WAIT: Route.To.NOBODY}
 
 
-def decisions(campaign: Campaign, found: Space, table: Table) -> list[judges.Decision]:
+def decisions(campaign: Campaign, found: Space, table: Table) -> list[routes.Decision]:
     """Decide about everything that waits for it."""
-    waiting = judges.unrouted(campaign).values_list("pk", flat=True)
+    waiting = routes.unrouted(campaign).values_list("pk", flat=True)
     made = _decide(campaign, found, table) if table.waits.any() else []
     known = {one.query_id for one in made}
     # One response alone, or no answer at all.
     rest = [pk for pk in waiting if pk not in known]
-    return made + [judges.Decision(pk, Route.To.HUMAN, "no_judge") for pk in rest]
+    return made + [routes.Decision(pk, Route.To.HUMAN, "no_judge") for pk in rest]
 
 
-def _decide(campaign: Campaign, found: Space, table: Table) -> list[judges.Decision]:
+def _decide(campaign: Campaign, found: Space, table: Table) -> list[routes.Decision]:
     rows = np.flatnonzero(table.waits)
     pool = Pool(
         features=found.phi,
@@ -68,7 +68,7 @@ def _decide(campaign: Campaign, found: Space, table: Table) -> list[judges.Decis
     )
     made = _beyond_share(made, questions, known, left)
     return [
-        judges.Decision(
+        routes.Decision(
             query_id=int(table.query[row]),
             to=TO[int(made.who[at])],
             reason=made.reason[at],

@@ -12,7 +12,7 @@ from django.db.models.functions import Now
 from annotator import dispatch
 from annotator.errors import WrongState
 from annotator.models import AnsweredRequest, Campaign, Delivery, Job, Round
-from annotator.services import judges, rounds
+from annotator.services import rounds, routes
 from annotator.services.jobs import CANCELLED, give_up
 
 RETRY_AFTER = timedelta(minutes=15)
@@ -29,7 +29,7 @@ def sweep() -> str:
         for campaign in Campaign.objects.filter(state=Campaign.State.RUNNING)
     )
     routed = sum(
-        judges.go_on(campaign) for campaign in Campaign.objects.filter(state=Campaign.State.RUNNING)
+        routes.go_on(campaign) for campaign in Campaign.objects.filter(state=Campaign.State.RUNNING)
     )
     rung = ring_again()
     if Delivery.objects.filter(state=Delivery.State.WAITING, due_at__lte=Now()).exists():

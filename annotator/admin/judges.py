@@ -13,7 +13,7 @@ from django.http import HttpRequest
 
 from annotator.judged import plain, standing, with_figures
 from annotator.models import Campaign, Judge, JudgeCall, Judgement, Route
-from annotator.services import judges
+from annotator.services import judges, routes
 
 from .base import ReadOnlyAdmin, SteeredAdmin, may_steer
 
@@ -127,7 +127,7 @@ class JudgeAdmin(SteeredAdmin):
             changed = {name: form.cleaned_data[name] for name in form.changed_data}
             stored = Judge.objects.get(pk=obj.pk)  # the form has written into `obj`
             judges.change_judge(judge=stored, **changed)
-            judges.go_on(obj.campaign)
+            routes.go_on(obj.campaign)
             return
         given = {name: form.cleaned_data[name] for name in form.fields}
         obj.pk = judges.add_judge(**given).pk  # the admin goes on with its own
@@ -162,7 +162,7 @@ class JudgeAdmin(SteeredAdmin):
                 continue
             judges.change_judge(judge=judge)
             if judge.campaign.state == Campaign.State.RUNNING:
-                judges.ask_judge(judge.campaign)
+                routes.ask_judge(judge.campaign)
                 messages.success(request, f"{judge} is asked again.")
             else:
                 messages.success(request, f"{judge} is asked again once its campaign runs.")
@@ -172,7 +172,7 @@ class JudgeAdmin(SteeredAdmin):
         """It is not asked any more, and what waits goes to people."""
         for judge in queryset.select_related("campaign"):
             judges.change_judge(judge=judge, active=False)
-            judges.go_on(judge.campaign)
+            routes.go_on(judge.campaign)
             messages.success(request, f"{judge} is switched off; people answer what waits.")
 
 

@@ -19,6 +19,7 @@ from annotator.errors import Missing
 from annotator.judged import with_figures, with_tokens
 from annotator.models import Campaign, Judge, JudgeCall, Judgement, JudgeReport
 from annotator.services import judges as services
+from annotator.services import routes
 
 MONEY: dict[str, Any] = {"max_digits": 18, "decimal_places": 9, "normalize_output": True}
 PRICE: dict[str, Any] = {**MONEY, "min_value": 0}
@@ -78,7 +79,7 @@ class JudgeSerializer(serializers.ModelSerializer[Judge]):
         """What was wrong is forgotten, and what waits is asked, or goes to people."""
         validated_data.pop("name", None)
         changed = _checked(services.change_judge, judge=instance, **validated_data)
-        services.go_on(changed.campaign)
+        routes.go_on(changed.campaign)
         return changed
 
 

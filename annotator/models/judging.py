@@ -40,7 +40,7 @@ class Judge(models.Model):
     annotator = models.OneToOneField(Annotator, on_delete=models.PROTECT, related_name="judge")
     name = models.SlugField(max_length=80, help_text="Its name in pages, API and exports.")
     provider = models.CharField(max_length=10, choices=Provider, default=Provider.ENDPOINT)
-    base_url = models.URLField(
+    base_url = models.CharField(  # a URLField would refuse the short names inside a network
         max_length=500,
         blank=True,
         help_text="With the version, such as http://localhost:11434/v1. Of an endpoint.",

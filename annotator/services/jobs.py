@@ -6,7 +6,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from annotator.models import Job
-from annotator.services import curation, judges
+from annotator.services import curation, routes
 from annotator.services.intake import fail_import
 from annotator.services.rounds import fail_round
 from annotator.services.snapshots import fail_snapshot
@@ -38,6 +38,6 @@ def give_up(
     elif kind == "import":
         fail_import(import_id=str(arguments["import"]), error=error, cancelled=cancelled)
     elif kind == "judge":
-        judges.give_up_judging(campaign_id=int(arguments["campaign"]), error=error)
+        routes.give_up_judging(campaign_id=int(arguments["campaign"]), error=error)
     elif kind == "snapshot":
         fail_snapshot(snapshot_id=str(arguments["snapshot"]), error=error, cancelled=cancelled)

@@ -21,7 +21,7 @@ from annotator.models import (
     Round,
     Slot,
 )
-from annotator.services import budgets, judges, webhooks
+from annotator.services import budgets, judges, routes, webhooks
 
 State = Round.State
 
@@ -212,7 +212,7 @@ def publish_round(
     if judge is None:
         _publish_slots(made=locked, queries=queries)
     else:
-        theirs = judges.hand_over(made=locked, queries=queries)
+        theirs = routes.hand_over(made=locked, queries=queries)
         _publish_slots(made=locked, queries=theirs)
     locked.state, locked.detail = State.PUBLISHED, f"{len(queries)} questions"
     locked.annotations_seen, locked.report = annotations_seen, report

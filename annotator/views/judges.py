@@ -7,7 +7,7 @@ from django.shortcuts import render
 from django.views.decorators.http import require_GET
 
 from annotator import routed
-from annotator.services.judges import judge_key
+from annotator.services.routes import judge_key
 
 from .access import signed_in
 from .exports import readable

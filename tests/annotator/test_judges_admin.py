@@ -69,8 +69,8 @@ def test_a_judge_is_added_and_asked_instead_of_the_one_before(
     ("field", "value", "said"),
     [
         ("base_url", "", "expected the address of the endpoint"),
-        ("base_url", "https://me:secret@example.org/v1", "only an address"),
-        ("base_url", "nowhere", "valid URL"),
+        ("base_url", "https://me:secret@example.org/v1", "an address alone"),
+        ("base_url", "nowhere", "expected http(s)://HOST/v1"),
         ("key_name", "sk-a-real-key", "expected JUDGE_KEY_"),
         ("key_name", "SECRET_KEY", "expected JUDGE_KEY_"),
         ("template", '{"user": 5}', "texts by part"),

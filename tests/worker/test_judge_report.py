@@ -10,7 +10,7 @@ from django.contrib.auth.models import User
 from django.test import Client
 
 from annotator.models import Campaign, Judge, JudgeReport
-from annotator.services import judges
+from annotator.services import judges, routes
 from annotator.services.campaigns import add_member, create_campaign, start_campaign
 from learning.errors import NotEnoughData
 from tests.annotator.acts import lease
@@ -120,11 +120,11 @@ def _routes(campaign: Campaign) -> list[Any]:
 
 def test_a_report_is_made_anew_when_a_quarter_more_was_audited(measured: Judge, ada: User) -> None:
     campaign = measured.campaign
-    judges.ask_judge(campaign)
+    routes.ask_judge(campaign)
     work()
     assert JudgeReport.objects.count() == 1
     judges.change_judge(judge=measured, history_sample=60)
-    judges.ask_judge(campaign)
+    routes.ask_judge(campaign)
     work()
     assert [one.audited for one in JudgeReport.objects.all()] == sorted(
         (one.audited for one in JudgeReport.objects.all()), reverse=True
@@ -140,10 +140,10 @@ def test_a_figure_that_cannot_be_had_keeps_no_question_waiting(
 
     JudgeReport.objects.all().delete()
     monkeypatch.setattr("worker.judge_report.measure", broken)
-    judges.ask_judge(measured.campaign)
+    routes.ask_judge(measured.campaign)
     work()
     assert not JudgeReport.objects.exists()
-    assert not judges.unrouted(measured.campaign).exists()
+    assert not routes.unrouted(measured.campaign).exists()
     assert "could not be measured" in caplog.text
 
 
@@ -194,7 +194,7 @@ def test_a_judge_that_gets_worse_is_left_and_people_get_everything(
         {"messages": [{"content": body["messages"][-1]["content"] + "odd question"}]}
     )
     judges.change_judge(judge=judge, history_sample=90)
-    judges.ask_judge(campaign)
+    routes.ask_judge(campaign)
     work()
     judge.refresh_from_db()
     assert judge.trouble.startswith("it got worse: wrong in 100% of the last 30 audited")
@@ -215,7 +215,7 @@ def test_win_rates_join_people_and_judge(ada: User, server: Server) -> None:
     work()
     assert prefer_longer(campaign, ada) > 0
     assert lease(campaign, ada) is None
-    judges.ask_judge(campaign)
+    routes.ask_judge(campaign)
     work()
     rates = {one["model"]: one for one in JudgeReport.objects.latest("pk").figures["win_rates"]}
     assert set(rates) == {"mistral-7b", "claude-3-opus"}

@@ -23,7 +23,7 @@ from annotator.models import (
     Route,
     Slot,
 )
-from annotator.services import judges, rounds, webhooks
+from annotator.services import judges, rounds, routes, webhooks
 from annotator.services.campaigns import create_campaign, start_campaign
 from tests.campaigns import load
 from tests.learning.judges.judging import Server, always_a, responses_in, serving
@@ -56,7 +56,7 @@ def judge_of(campaign: Campaign, server: Server, **settings: Any) -> Judge:
     return judges.add_judge(campaign=campaign, name="tiny-judge", **settings)
 
 
-def routes(campaign: Campaign) -> Counter[tuple[str, str]]:
+def counted(campaign: Campaign) -> Counter[tuple[str, str]]:
     found = Route.objects.filter(query__campaign=campaign)
     return Counter(found.values_list("to", "reason"))
 
@@ -81,7 +81,7 @@ def test_a_round_is_judged_in_both_orders_and_then_routed(
     said = Annotation.objects.filter(annotator=judge.annotator)
     assert set(said.values_list("via", "outcome", "strength")) == {("judge", "preference", 2)}
     assert all("longer" in one.responses_first for one in _with_texts(said))
-    told = routes(running)
+    told = counted(running)
     assert sum(told.values()) == 6
     people = sum(n for (to, _), n in told.items() if to == "human")
     assert people == Slot.objects.filter(query__arm="policy").count() == 3  # half of the time
@@ -119,7 +119,7 @@ def test_a_ranking_is_judged_routed_and_learnt_from(ada: User, serve: Serve) -> 
     work()
     said = Annotation.objects.filter(annotator__kind="llm")
     assert {len(tiers) for tiers in said.values_list("tiers", flat=True)} == {4}
-    assert {to for to, _ in routes(campaign)} == {"human", "judge"}
+    assert {to for to, _ in counted(campaign)} == {"human", "judge"}
     rank_by_length(campaign, ada)
     found = space.load(campaign, progress=lambda done, total: None)
     judge = campaign.judges.get()
@@ -169,7 +169,21 @@ def test_what_ends_a_run_is_named_and_people_get_the_questions(
     assert words in judge.trouble
     assert judge.retry_at is None  # until somebody changes something
     assert everything_went_to_people(running)
-    assert set(routes(running)) == {("human", "no_judge")}
+    assert set(counted(running)) == {("human", "no_judge")}
+
+
+def test_a_host_that_the_operator_no_longer_names_is_not_asked(
+    running: Campaign, serve: Serve, settings: Any
+) -> None:
+    server = serve(decide=longer, key="")
+    judge = judge_of(running, server)
+    settings.JUDGE_HOSTS = ["api.example.org"]
+    work()
+    work()
+    judge.refresh_from_db()
+    assert judge.trouble == "the operator lets no judge be asked at 127.0.0.1 (JUDGE_HOSTS)"
+    assert server.replies == 0
+    assert everything_went_to_people(running)
 
 
 def test_an_endpoint_that_is_away_is_tried_again_later(running: Campaign) -> None:
@@ -215,7 +229,7 @@ def test_a_judge_that_always_says_a_is_not_believed(running: Campaign, serve: Se
     work()
     assert set(judge.judgements.values_list("inconsistent", "p")) == {(True, 0.5)}
     assert everything_went_to_people(running)
-    assert set(routes(running)) == {("human", "inconsistent")}
+    assert set(counted(running)) == {("human", "inconsistent")}
 
 
 def test_a_key_is_read_where_the_worker_runs_and_stored_nowhere(
@@ -312,7 +326,7 @@ def test_a_question_that_an_endpoint_chokes_on_goes_to_people_and_the_run_goes_o
     judge.refresh_from_db()
     assert (judge.trouble, judge.judgements.count()) == ("", 8)
     assert (query.route.to, query.route.reason) == ("human", "no_judge")
-    assert routes(running).total() == 6
+    assert counted(running).total() == 6
 
 
 def test_questions_that_no_job_decides_about_are_seen_to_by_the_sweep(
@@ -321,11 +335,11 @@ def test_questions_that_no_job_decides_about_are_seen_to_by_the_sweep(
     judge = judge_of(running, serve(decide=longer, key=""))
     work()
     Job.objects.filter(kind="judge").delete()
-    assert judges.go_on(running)
-    assert not judges.go_on(running)  # there is a job for it now
+    assert routes.go_on(running)
+    assert not routes.go_on(running)  # there is a job for it now
     Job.objects.filter(kind="judge").delete()
     judges.change_judge(judge=judge, active=False)
-    assert judges.go_on(running)
+    assert routes.go_on(running)
     assert everything_went_to_people(running)
 
 
@@ -410,11 +424,11 @@ def test_what_nobody_may_answer_waits_until_there_is_time_again(
     work()
     spend(running, ada, 6)
     work()  # the judge, who is not believed
-    assert set(routes(running)) == {("nobody", "budget")}
-    assert not judges.go_on(running)
+    assert set(counted(running)) == {("nobody", "budget")}
+    assert not routes.go_on(running)
     Campaign.objects.update(human_minutes=60)
     running.refresh_from_db()
-    assert judges.go_on(running)
+    assert routes.go_on(running)
     work()
     assert everything_went_to_people(running)
 

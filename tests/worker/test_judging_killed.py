@@ -14,7 +14,7 @@ from django.contrib.auth.models import User
 from django.db.models import Count, Sum
 
 from annotator.models import Annotation, Campaign, Job, JudgeCall, Judgement, Query, Route, Slot
-from annotator.services import judges
+from annotator.services import judges, routes
 from annotator.services.campaigns import create_campaign
 from config.broker import install_queue_schema
 from tests.campaigns import item, load
@@ -80,7 +80,7 @@ def test_every_question_is_answered_once_and_paid_once(campaign: Campaign, tmp_p
             price_out=2,
             workers=8,
         )
-        judges.ask_judge(campaign)
+        routes.ask_judge(campaign)
         with process("beat", tmp_path):
             with process("worker", tmp_path) as first:
                 until(lambda: Judgement.objects.count() > 300, seconds=120, what="a third of it")
