@@ -28,9 +28,10 @@ NO_LABEL: Final = 0.5  # where the judge named no winner, its label is a coin
 # Before any audit: wrong in one case of five, and that within a factor of four or so in odds.
 _USUAL_LOGIT: Final = float(np.log(0.2 / 0.8))
 _USUAL_SD: Final = 0.7
-# Standard deviations of an effect, in logits, that the audit chooses between: first of the tags,
-# then of all other signs.
-_SPREADS: Final = (0.1, 0.5, 1.5)
+# Standard deviations of an effect, in logits, that the audit chooses between. Judges do have
+# weak spots, and a hundred audited questions seldom prove one: tags always get some say.
+_OF_TAGS: Final = (0.5, 1.0, 2.0)
+_OF_SIGNS: Final = (0.1, 0.5, 1.5)
 
 # Two people disagreed on 18 of 100, before any question was asked twice: each slips in ten.
 _PRIOR_DISAGREED: Final = 1.8
@@ -161,7 +162,7 @@ def fit_error(signs: Signs, wrong: ArrayLike, *, human: float = 0.1) -> ErrorMod
 
     A logistic regression with every effect shrunk towards 0, and so every question's error
     towards the mean. How much, for tags and for the other signs, is what makes the audit most
-    probable (Laplace evidence): where tags say nothing they get no say. The mean itself has a
+    probable (Laplace evidence): where tags say nothing they get little say. The mean itself has a
     prior at one in five, so no audit, or one in which the judge is always right, is an
     ordinary case.
 
@@ -183,7 +184,7 @@ def fit_error(signs: Signs, wrong: ArrayLike, *, human: float = 0.1) -> ErrorMod
     denoise(np.empty(0), human)  # refuses a human error out of range
     x, columns = table(signs)
     tagged = np.array([name.startswith("tag ") for name in columns])
-    spreads = product(_SPREADS if tagged.any() else _SPREADS[:1], _SPREADS)
+    spreads = product(_OF_TAGS if tagged.any() else _OF_TAGS[:1], _OF_SIGNS)
     fits = [_fit(x, wrong, tagged, *spread) for spread in spreads]
     # Of equal evidence (no audit) the first, which shrinks most; rounding must not decide.
     best = max(fits, key=lambda one: round(one.evidence, 6))

@@ -1,14 +1,15 @@
 """Which labels to learn from: all of them, or only people's, or only the judge's.
 
-Fusion is the default. It is wrong where the judge errs in a way that the audit has not found,
-and then it can be far worse than people's labels alone. So each source is tried on answers of
-the audit that it has not seen, and fusion is left where a pure source is clearly better.
+Fusion is the default, with a taste of its own for the judge where the evidence says so. It is
+wrong where the judge errs in a way that the audit has not found, and then it can be far worse
+than people's labels alone. So each source is tried on answers of the audit that it has not
+seen, and fusion is left where a pure source is clearly better.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final, Literal, TypeAlias
 
 import numpy as np
@@ -21,7 +22,8 @@ from learning.data import Belief, Comparisons, moderate
 from learning.errors import ShapeError
 from learning.heads import Head, LinearBT
 from learning.routing.data import finite
-from learning.routing.fusion import Fused, fuse
+from learning.routing.deviation import Apart, Deviation, find
+from learning.routing.fusion import ROUNDS, Fused, fuse
 
 Doubles = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -85,6 +87,7 @@ class Learnt:
     Attributes:
         belief: The head.
         source: ``both``, ``people`` or ``judge``.
+        deviation: How far the judge's taste departs from people's.
         fused: The fusion of both, also where it was not taken.
         log_loss: Mean surprise of each source at audited answers it had not seen, in nats;
             empty where there were too few.
@@ -93,6 +96,7 @@ class Learnt:
 
     belief: Belief
     source: Source
+    deviation: Deviation
     fused: Fused
     log_loss: Mapping[Source, float]
     tested: int
@@ -127,32 +131,47 @@ def learn(
         recurring: Passed on to the head.
     """
     kind = head or LinearBT()
+    deviation, _ = find(
+        features,
+        labels.comparisons,
+        labels.epsilon,
+        labels.human,
+        head=kind,
+        recurring=recurring,
+    )
 
     def both(some: Labels, begin: Belief | None, rounds: int) -> Fused:
-        return fuse(
-            features,
-            some.comparisons,
+        view = Apart.of(
+            features, some.comparisons, some.human, kappa=deviation.kappa, recurring=recurring
+        )
+        found = fuse(
+            view.features,
+            view.labels,
             some.epsilon,
             head=kind,
             start=begin,
-            recurring=recurring,
+            recurring=view.recurring,
             rounds=rounds,
         )
+        return replace(found, belief=view.people(found.belief))
 
     def plain(some: Labels) -> Belief:
         return kind.fit(features, some.comparisons, recurring=recurring)
 
-    fused = fuse(
-        features, labels.comparisons, labels.epsilon, head=kind, start=start, recurring=recurring
-    )
+    warm = start if deviation.kappa == 0.0 else None
+    fused = both(labels, warm, ROUNDS)
+    if deviation.other_taste:
+        people = plain(labels.subset(labels.human))
+        return Learnt(people, "people", deviation, fused, {}, 0)
     exam = labels.human & labels.audit & labels.comparisons.decisive
     if exam.sum() < LEAST:
-        return Learnt(fused.belief, "both", fused, {}, 0)
+        return Learnt(fused.belief, "both", deviation, fused, {}, 0)
+    begin, rounds = (fused.belief, _REFITS) if deviation.kappa == 0.0 else (None, ROUNDS // 2)
     judge = plain(labels.subset(~labels.human))
     margin: dict[Source, Doubles] = {name: np.zeros(len(labels)) for name in _ALL}
     for fold in _deal(labels.question, exam, rng):
         rest = labels.subset(~fold)
-        refit = both(rest, fused.belief, _REFITS).belief
+        refit = both(rest, begin, rounds).belief
         people = plain(rest.subset(rest.human))
         for name, belief in zip(_ALL, (refit, people, judge), strict=True):
             margin[name][fold] = _towards(belief, features, labels.comparisons.subset(fold))
@@ -164,7 +183,7 @@ def learn(
     elif source == "judge":
         belief = judge
     losses = {name: float(values.mean()) for name, values in surprise.items()}
-    return Learnt(belief, source, fused, losses, int(exam.sum()))
+    return Learnt(belief, source, deviation, fused, losses, int(exam.sum()))
 
 
 _ALL: Final[tuple[Source, ...]] = ("both", "people", "judge")

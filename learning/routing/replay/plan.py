@@ -45,6 +45,18 @@ class Plan:
         if self.head != "auto":
             heads.get(self.head)
 
+    @property
+    def shares(self) -> list[float]:
+        """What each round spends of what is left: the first rounds little, to learn early.
+
+        Rounds spend 1, 2, 3, ... parts of the whole; the last one spends all that is left.
+        """
+        return [2.0 * (done + 1) / self._left(done) for done in range(self.rounds)]
+
+    def _left(self, done: int) -> float:
+        """Twice the parts that are left after so many rounds."""
+        return float(self.rounds * (self.rounds + 1) - done * (done + 1))
+
     def head_of(self, world: JudgedWorld) -> str:
         """Return the name of the head that a world is replayed with."""
         return heads.choose(world.world.pairs) if self.head == "auto" else self.head

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from learning import heads
 from learning.data import Belief, Comparisons, Pool
 from learning.routing.data import HUMAN, JUDGE, Budget, Questions, Signs
+from learning.routing.deviation import Deviation, find
 from learning.routing.error import fit_error, human_error
-from learning.routing.fusion import weighted
 from learning.routing.guarantee import Calibration
 from learning.routing.policies import AUDIT_SHARE, Knowledge, get
 from learning.routing.replay.plan import PURE, Plan
@@ -63,7 +63,11 @@ class Session:
         self.twice = np.empty(0, dtype=np.int64)
         self.audit = np.zeros(len(self.pool), np.bool_)
         self.stands = np.zeros(len(self.pool), np.bool_)
-        self.signs, self.cost = self._hire_judge()
+        self.signs = self._unjudged()
+        self.to_judge = self._may_be_judged()
+        self.cost = 0.0
+        self.given_up = not self.policy.needs_judge
+        self.deviation = Deviation()
         self.belief: Belief | None = None
         self.knowledge = self._find_out()
 
@@ -73,12 +77,21 @@ class Session:
         return np.isin(np.arange(len(self.pool)), self.asked)
 
     def spend(self) -> None:
-        """Spend what the judge left over on people, round by round."""
-        left = 0.0 if self.policy.name == "all_judge" else self.budget - self.cost
-        for done in range(self.plan.rounds):
-            people = self._round(left / (self.plan.rounds - done))
-            left -= people
-            self.cost += people
+        """Spend the budget round by round, on the judge first and then on people.
+
+        A judge that turns out to have another taste than people is not asked again, and what
+        it would have cost goes to people.
+        """
+        price = self.plan.judge_cost * self.world.calls
+        for share in self.plan.shares:
+            if not self.given_up:
+                stage = int(np.ceil(len(self.to_judge) * share))
+                self._ask_judge(stage)
+                self.cost += price * stage
+            reserved = 0.0 if self.given_up else price * len(self.to_judge)
+            alone = self.policy.name == "all_judge"
+            people = 0.0 if alone else max(self.budget - self.cost - reserved, 0.0)
+            self.cost += self._round(people * share)
 
     def learn(self) -> tuple[Belief, str]:
         """Fit the last head; return it with what it was fitted on."""
@@ -106,32 +119,40 @@ class Session:
         lot = np.floor(rng.random(len(self.pool)) * count).astype(np.int64)
         return answers.outcome[start + lot], answers.outcome[start + (lot + 1) % count]
 
-    def _hire_judge(self) -> tuple[Signs, float]:
-        """Ask the judge about as many questions as it may cost, drawn at random."""
+    def _unjudged(self) -> Signs:
+        """What is known of the questions before the judge is asked."""
         signs = self.world.signs.subset(self.pool)
-        probability = np.full(len(self.pool), np.nan)
+        n = len(self.pool)
+        return replace(signs, probability=np.full(n, np.nan), inconsistent=np.zeros(n, np.bool_))
+
+    def _may_be_judged(self) -> Ints:
+        """Questions for the judge, as many as it may cost, in random order."""
         price = self.plan.judge_cost * self.world.calls
-        known = np.flatnonzero(~np.isnan(signs.probability))
+        known = np.flatnonzero(~np.isnan(self.world.signs.probability[self.pool]))
         may = self.budget * (1.0 if self.policy.name in PURE else _JUDGE_SHARE)
         room = len(known) if price == 0 else int(may / price + 1e-9)
-        asked = self.rng.permutation(known)[:room] if self.policy.needs_judge else known[:0]
-        probability[asked] = signs.probability[asked]
-        inconsistent = signs.inconsistent & ~np.isnan(probability)
-        return replace(signs, probability=probability, inconsistent=inconsistent), price * len(
-            asked
-        )
+        return self.rng.permutation(known)[: room if self.policy.needs_judge else 0]
+
+    def _ask_judge(self, stage: int) -> None:
+        now, self.to_judge = self.to_judge[:stage], self.to_judge[stage:]
+        probability, inconsistent = self.signs.probability.copy(), self.signs.inconsistent.copy()
+        probability[now] = self.world.signs.probability[self.pool[now]]
+        inconsistent[now] = self.world.signs.inconsistent[self.pool[now]]
+        self.signs = replace(self.signs, probability=probability, inconsistent=inconsistent)
 
     def _round(self, share: float) -> float:
         """Route what no person has answered yet; return what people cost."""
-        open_ = np.flatnonzero(~self.answered)
-        pure = self.policy.name in PURE
-        again = 0 if pure else int(np.ceil(_TWICE * AUDIT_SHARE * share))
-        found = self.policy.route(
+        people_only = self.given_up
+        asked = ~np.isnan(self.signs.probability)
+        open_ = np.flatnonzero(~self.answered & (asked | people_only))
+        again = 0 if people_only else int(np.ceil(_TWICE * AUDIT_SHARE * share))
+        policy = get("all_human") if people_only else self.policy
+        found = policy.route(
             self._questions(open_),
             self.knowledge,
             Budget(seconds=max(share - again, 0.0)),
             rng=self.rng,
-            config=self.config,
+            config=None if people_only else self.config,
         )
         self.asked = np.concatenate([self.asked, open_[found.human]])
         audited = open_[found.audit]
@@ -139,9 +160,11 @@ class Session:
         several = self.world.world.answers.count[self.pool[audited]] > 1
         second = self.rng.permutation(audited[several])[:again]
         self.twice = np.concatenate([self.twice, second])
-        self.stands[:] = False
-        self.stands[open_[found.who == JUDGE]] = True
+        if not people_only:  # what a judge said before it was given up stays in the fit
+            self.stands[:] = False
+            self.stands[open_[found.who == JUDGE]] = True
         self.knowledge = self._find_out()
+        self.given_up |= self.deviation.other_taste
         return float((found.who == HUMAN).sum() + len(second))
 
     def _questions(self, rows: Ints) -> Questions:
@@ -160,10 +183,12 @@ class Session:
         self.knowledge = Knowledge(error=error, human=people, calibration=calibration)
         if len(self.asked) and self.policy.name not in PURE:
             labels = self._labels()
-            self.belief = self.head.fit(
+            self.deviation, self.belief = find(
                 self.world.world.features,
-                weighted(labels.comparisons, labels.epsilon),
-                start=self.belief,
+                labels.comparisons,
+                labels.epsilon,
+                labels.human,
+                head=self.head,
                 recurring=self.recurring,
             )
         return replace(self.knowledge, belief=self.belief)

@@ -73,13 +73,17 @@ def test_the_weak_tag_is_found_from_an_audit():
     assert effects["tag 0"][0] > 3 * effects["tag 0"][1]
 
 
-def test_tags_that_say_nothing_get_no_say():
+def test_tags_get_less_say_the_less_they_say():
     rng = np.random.default_rng(3)
-    n = 150
-    tags = np.eye(30)[rng.integers(0, 30, n)]  # five questions a tag
-    signs = Signs.of(np.full(n, 0.8), tags=tags)
-    model = fit_error(signs, (rng.random(n) < 0.3).astype(float), human=0.0)
-    assert np.ptp(model.predict(signs)) < 0.05
+    n = 600
+    tag = rng.integers(0, 6, n)
+    signs = Signs.of(np.full(n, 0.8), tags=np.eye(6)[tag])
+    alike = rng.random(n) < 0.3
+    apart = rng.random(n) < np.where(tag == 0, 0.9, 0.15)
+    spread = [
+        np.ptp(fit_error(signs, y.astype(float), human=0.0).predict(signs)) for y in (alike, apart)
+    ]
+    assert spread[0] < 0.12 < 0.4 < spread[1]
 
 
 def test_no_audit_one_question_and_one_class_are_ordinary():

@@ -9,8 +9,10 @@ import pytest
 from learning.__main__ import main
 from learning.errors import ConfigError, NotEnoughData
 from learning.replay.worlds import Encoding
+from learning.routing.deviation import Deviation
 from learning.routing.policies import POLICIES
 from learning.routing.replay import command
+from learning.routing.replay import session as session_module
 from learning.routing.replay.campaign import Run, play
 from learning.routing.replay.plan import Plan
 from learning.routing.replay.session import Session
@@ -72,16 +74,45 @@ def test_the_same_seed_gives_the_same_run():
 def test_an_arm_knows_only_what_it_paid_for():
     train = np.arange(400)
     session = Session(WORLD, SMALL, "learned", budget=20.0, seed=0, train=train)
-    heard = ~np.isnan(session.signs.probability)
-    assert heard.sum() == 200  # half of the budget at 0.05 an answer
+    assert np.isnan(session.signs.probability).all()
+    assert len(session.to_judge) == 200  # half of the budget at 0.05 an answer
     session.spend()
+    heard = ~np.isnan(session.signs.probability)
+    assert heard.sum() == 200
     labels = session._labels()
     assert labels.human.sum() == len(session.asked) + len(session.twice) <= 10
     assert heard[labels.question[~labels.human]].all()
-    assert not np.isin(
-        labels.question[~labels.human], np.flatnonzero(session.signs.inconsistent)
-    ).any()
+    clear = ~session.signs.inconsistent
+    assert clear[labels.question[~labels.human]].all()
     assert set(session.twice) <= set(np.flatnonzero(session.audit))
+
+
+def test_rounds_begin_small_and_spend_everything():
+    left, spent = 1.0, []
+    for share in Plan(rounds=4).shares:
+        spent.append(left * share)
+        left -= spent[-1]
+    np.testing.assert_allclose(spent, [0.1, 0.2, 0.3, 0.4])
+    assert left == pytest.approx(0.0)
+
+
+def test_a_judge_of_another_taste_is_not_asked_again(monkeypatch):
+    """What it is not paid for goes to people."""
+    told = []
+
+    def find(*given, **more):
+        told.append(Deviation(kappa=10.0, gain=9.0 if len(told) == 1 else 0.0))
+        return told[-1], None
+
+    monkeypatch.setattr(session_module, "find", find)
+    plan = Plan(pool=400, rounds=4)
+    session = Session(WORLD, plan, "random_mix", budget=100.0, seed=0, train=np.arange(400))
+    session.spend()
+    assert session.given_up
+    heard = (~np.isnan(session.signs.probability)).sum()
+    assert heard == 40 + 80  # of 400, in the first two rounds
+    assert session.cost == pytest.approx(100.0, abs=1.0)
+    assert len(session.asked) + len(session.twice) == pytest.approx(100 - 0.05 * heard, abs=1)
 
 
 def test_second_answers_are_other_peoples():

@@ -4,7 +4,8 @@ import pytest
 from learning.data import Comparisons
 from learning.errors import ShapeError
 from learning.heads import LinearBT
-from learning.routing import Labels, learn
+from learning.routing import Labels, learn, source
+from learning.routing.deviation import Deviation
 from tests.learning.routing.routed import Judged
 
 
@@ -39,6 +40,23 @@ def test_fusion_is_kept_where_it_is_best():
     assert found.log_loss["both"] < min(found.log_loss["people"], found.log_loss["judge"])
 
 
+def test_a_judge_of_another_taste_is_left_at_once():
+    world = Judged(n=900, seed=3, bad=0.85, usual=0.85)
+    said = labels(world, asked=250, audited=0, epsilon=np.full(900, 0.02))
+    found = learnt(world, said)
+    assert (found.source, found.tested) == ("people", 0)
+    assert found.deviation.other_taste
+    plain = LinearBT().fit(world.features, said.comparisons.subset(said.human))
+    np.testing.assert_allclose(found.belief.theta, plain.theta)
+
+
+@pytest.fixture
+def one_taste(monkeypatch):
+    """The evidence about tastes is silent; only the audit is left."""
+    monkeypatch.setattr(source, "find", lambda *given, **more: (Deviation(), None))
+
+
+@pytest.mark.usefixtures("one_taste")
 def test_people_alone_where_the_judge_misleads():
     """The judge is nearly always wrong, and its error rate is thought to be small."""
     world = Judged(n=900, seed=3, bad=0.85, usual=0.85)
@@ -46,10 +64,9 @@ def test_people_alone_where_the_judge_misleads():
     found = learnt(world, said)
     assert found.source == "people"
     assert world.accuracy(found.belief) > 0.85 > world.accuracy(found.fused.belief) + 0.2
-    plain = LinearBT().fit(world.features, said.comparisons.subset(said.human))
-    np.testing.assert_allclose(found.belief.theta, plain.theta)
 
 
+@pytest.mark.usefixtures("one_taste")
 def test_the_judge_alone_where_fusion_turns_it_round():
     """A good judge that is thought to be wrong more often than right."""
     world = Judged(n=900, seed=4, bad=0.05, usual=0.05)
@@ -58,6 +75,7 @@ def test_the_judge_alone_where_fusion_turns_it_round():
     assert world.accuracy(found.belief) > 0.9
 
 
+@pytest.mark.usefixtures("one_taste")
 def test_too_few_audited_answers_are_no_evidence():
     world = Judged(n=300, seed=3, bad=0.85, usual=0.85)
     found = learnt(world, labels(world, asked=100, audited=20, epsilon=np.full(300, 0.02)))

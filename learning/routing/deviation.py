@@ -1,0 +1,182 @@
+"""How far the judge's taste departs from people's, by the evidence of all labels.
+
+Fusion takes a judge's errors as accidents. A judge that prefers, say, longer answers errs in one
+direction, again and again, and a thousand of its labels would outvote people however they are
+weighed. So its reward may differ: people's is ``phi . theta``, the judge's ``phi . (theta +
+kappa delta)``, both ``theta`` and ``delta`` with the head's own prior. With ``kappa = 0`` both
+have one reward; the larger it is, the less the judge's labels say about people's; at 10 next to
+nothing. The ``kappa`` taken is the one under which all labels are most probable.
+
+Any head will do: the judge is seen to answer about copies of the responses whose features have
+a second part. This is the feature augmentation of Daume (2007), "Frustratingly easy domain
+adaptation", with the width of the second part chosen by evidence.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from learning.data import Belief, Comparisons, Posterior
+from learning.heads import Head
+from learning.routing.fusion import weighted
+
+Doubles = NDArray[np.float64]
+Ints = NDArray[np.int64]
+Flags = NDArray[np.bool_]
+
+KAPPAS: Final = (0.0, 0.3, 1.0, 3.0, 10.0)
+LEAST: Final = 30  # answers of people below which nothing is said of tastes
+_OTHER: Final = 3.0  # from here on the judge has another taste
+_CLEARLY: Final = 5.0  # nats of evidence against one taste: 150 to one
+
+
+@dataclass(frozen=True, slots=True)
+class Deviation:
+    """What the evidence says about the judge's taste.
+
+    Attributes:
+        kappa: How far it may depart from people's, the most probable of :data:`KAPPAS`.
+        gain: Evidence for that against one taste for both, in nats, at least 0.
+    """
+
+    kappa: float = 0.0
+    gain: float = 0.0
+
+    @property
+    def other_taste(self) -> bool:
+        """Whether the judge's labels say next to nothing about people's preferences."""
+        return self.kappa >= _OTHER and self.gain > _CLEARLY
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Apart:
+    """Features and labels in which people and the judge may have rewards of their own.
+
+    Attributes:
+        features: People's view of the ``m`` responses, then the judge's of those that it
+            compared; with ``kappa = 0`` the features as they were.
+        labels: The judge's rows point to its view.
+        recurring: Rows that recur in pairs, in both views, or ``None``.
+        rows: ``m``, or 0 for one view.
+        width: Features of a response as they were.
+    """
+
+    features: NDArray[np.floating[Any]]
+    labels: Comparisons
+    recurring: Ints | None
+    rows: int
+    width: int
+
+    @classmethod
+    def of(
+        cls,
+        features: NDArray[np.floating[Any]],
+        labels: Comparisons,
+        human: Flags,
+        *,
+        kappa: float,
+        recurring: Ints | None = None,
+    ) -> Apart:
+        """Make the two views.
+
+        Args:
+            features: One row a response, shape ``(m, d)``.
+            labels: ``n`` comparisons.
+            human: Which are people's, shape ``(n,)``.
+            kappa: How far the judge's reward may depart; 0 for not at all.
+            recurring: Rows that recur in pairs.
+        """
+        m, d = features.shape
+        if kappa == 0.0:
+            return cls(features, labels, recurring, 0, d)
+        judged = np.unique(labels.pairs[~human])  # a copy of the others would be of no use
+        people = np.hstack([features, np.zeros_like(features)])
+        seen = features[judged]
+        judge = np.hstack([seen, seen * features.dtype.type(kappa)])
+
+        def moved(rows: Ints) -> Ints:
+            return np.where(human, rows, m + np.searchsorted(judged, rows))
+
+        apart = replace(labels, left=moved(labels.left), right=moved(labels.right))
+        if recurring is not None:
+            again = m + np.flatnonzero(np.isin(judged, recurring))
+            recurring = np.concatenate([recurring, again])
+        return cls(np.vstack([people, judge]), apart, recurring, m, d)
+
+    def people(self, belief: Belief) -> Belief:
+        """Return the belief about people's rewards, as of a head on the features as they were."""
+        if not self.rows:
+            return belief
+        assert isinstance(belief, Posterior)  # noqa: S101 - only such heads are asked
+        ours = belief.items < self.rows
+        keep = np.concatenate([np.arange(self.width), belief.width + np.flatnonzero(ours)])
+        return Posterior(
+            belief.theta[keep],
+            belief.factor[keep],
+            belief.prior_precision,
+            items=belief.items[ours],
+            item_precision=belief.item_precision,
+            tie=belief.tie,
+            strength_slope=belief.strength_slope,
+            strength_cuts=belief.strength_cuts,
+            log_evidence=belief.log_evidence,
+            n_comparisons=belief.n_comparisons,
+        )
+
+
+def find(
+    features: NDArray[np.floating[Any]],
+    labels: Comparisons,
+    epsilon: Doubles,
+    human: Flags,
+    *,
+    head: Head,
+    recurring: Ints | None = None,
+) -> tuple[Deviation, Belief]:
+    """Return the judge's deviation, and people's rewards by weighted labels under it.
+
+    One fit on :func:`learning.routing.fusion.weighted` labels for each ``kappa``; the search
+    stops when the evidence falls by more than it could recover. A judge that hardly ever ties
+    where people often do counts as one of another taste: its answers are about something
+    else. With fewer than 30 answers of people or of the judge, and for heads that are no
+    Gaussian over weights, ``kappa`` is 0.
+
+    Where the judge has another taste, people's labels alone give the belief: in one fit with
+    the judge's, precision and tie-proneness would still be common to both.
+
+    Args:
+        features: One row a response, shape ``(m, d)``.
+        labels: ``n`` comparisons of people and the judge.
+        epsilon: P(wrong) of each, shape ``(n,)``.
+        human: Which are people's, shape ``(n,)``.
+        head: What is fitted.
+        recurring: Rows that recur in pairs, passed on to the head.
+
+    Returns:
+        The deviation, and the belief: its uncertainty counts labels for what they tell, which
+        is what choosing questions needs.
+    """
+    enough = min(human.sum(), (~human).sum()) >= LEAST
+
+    def fit(rows: Flags, kappa: float) -> Belief:
+        some = labels.subset(rows)
+        view = Apart.of(features, some, human[rows], kappa=kappa, recurring=recurring)
+        said = weighted(view.labels, epsilon[rows])
+        return view.people(head.fit(view.features, said, recurring=view.recurring))
+
+    everything = np.ones(len(labels), np.bool_)
+    best, belief = Deviation(), fit(everything, 0.0)
+    if enough and isinstance(belief, Posterior):
+        alone = belief.log_evidence
+        for kappa in KAPPAS[1:]:
+            found = fit(everything, kappa)
+            gain = found.log_evidence - alone
+            if gain > best.gain:
+                best, belief = Deviation(kappa, gain), found
+            elif gain < best.gain - _CLEARLY:
+                break
+    return best, fit(human, 0.0) if best.other_taste else belief
