@@ -58,12 +58,13 @@ class Accept(Part):
         good = frozenset(pk for letter, pk in pairs if clean[field(letter)] == "yes")
         bad = tuple(pk for pk in shown.order if pk not in good)
         above = tuple(pk for pk in shown.order if pk in good)
+        alone = len(shown.order) > 1 and so_far.tiers is None  # it alone says what is better
         return Said(
             tuple(tier for tier in (above, bad) if tier),
             acceptable=1 if above else 0,
             good=good,
-            outcome=_outcome(above, bad) if len(shown.order) > 1 else None,
-            details={"uncompared": True} if len(shown.order) > 1 and not so_far.tiers else {},
+            outcome=_outcome(above, bad) if alone else None,
+            details={"uncompared": True} if alone else {},
         )
 
     def context(

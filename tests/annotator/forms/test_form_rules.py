@@ -200,6 +200,15 @@ def test_good_enough_or_not(answers: str, tiers: Any, acceptable: int, outcome: 
     assert (found.tiers, found.acceptable, found.outcome) == (tiers, acceptable, outcome)
 
 
+@pytest.mark.parametrize(("answers", "acceptable"), [("yes", 3), ("no", 0)])
+def test_a_ranking_stays_one_whatever_is_good_enough(answers: str, acceptable: int) -> None:
+    ranked = {f"rank-{letter}": str(place) for place, letter in enumerate("ABC", start=1)}
+    good = {f"good-{letter}": answers for letter in "ABC"}
+    found = said(("rank", "accept"), ranked | good, order=(5, 6, 7))
+    assert (found.outcome, found.acceptable) == ("preference", acceptable)
+    assert found.tiers == ((5,), (6,), (7,))
+
+
 def test_a_line_through_a_ranking_runs_between_tiers() -> None:
     ranked = {"rank-A": "1", "rank-B": "2", "rank-C": "2"}
     good = {"good-A": "yes", "good-B": "no", "good-C": "no"}
