@@ -3,7 +3,8 @@
 The audit, a random sample of questions that people answer whatever is known about them, tells
 how often people slip and where the judge is wrong (``error``). That decides what a person's
 answer is worth (``value``), who answers (``policies``), and how every label is learnt from
-(``fusion``, ``source``). ``guarantee`` says what may be promised.
+(``fusion``, ``deviation``, ``source``). ``guarantee`` says what may be promised, ``frontier``
+and ``gain`` what people's time would buy, ``drift`` when the judge got worse.
 """
 
 from learning.routing.data import (
@@ -16,6 +17,7 @@ from learning.routing.data import (
     Questions,
     Signs,
 )
+from learning.routing.deviation import Deviation
 from learning.routing.error import (
     ErrorModel,
     HumanError,
@@ -25,6 +27,7 @@ from learning.routing.error import (
     slip_rate,
 )
 from learning.routing.fusion import Fused, fuse, weighted
+from learning.routing.gain import GainModel, TagGain, draw_mixes, fit_gain, tag_gains
 from learning.routing.guarantee import Calibration, Threshold, risk_coverage, threshold
 from learning.routing.policies import DEFAULT_POLICY, POLICIES, Knowledge, Policy, get
 from learning.routing.source import Labels, Learnt, learn
@@ -40,8 +43,10 @@ __all__ = [
     "Budget",
     "Calibration",
     "Decisions",
+    "Deviation",
     "ErrorModel",
     "Fused",
+    "GainModel",
     "HumanError",
     "Knowledge",
     "Labels",
@@ -49,10 +54,13 @@ __all__ = [
     "Policy",
     "Questions",
     "Signs",
+    "TagGain",
     "Threshold",
     "advantage",
     "denoise",
+    "draw_mixes",
     "fit_error",
+    "fit_gain",
     "fuse",
     "get",
     "human_error",
@@ -60,6 +68,7 @@ __all__ = [
     "learn",
     "risk_coverage",
     "slip_rate",
+    "tag_gains",
     "threshold",
     "weighted",
 ]
