@@ -73,14 +73,11 @@ def run(job: RunningJob) -> None:
     judge = judges.asked(campaign)
     if judge is not None:
         _ask_all(job, campaign, judge)
-        _see_through(judge)
         judge.refresh_from_db()
-        if judges.asked(campaign) != judge:
-            judge = None
     job.progress(0, 0, "routing")
-    if judge is None:
+    if judge is None or _looks_at_order_alone(judge):
         with job.fence():
-            routes.route_to_people(campaign=campaign, judge=None, reason="no_judge")
+            routes.route_to_people(campaign=campaign, judge=judge, reason="no_judge")
     else:
         _decide(job, campaign, judge)
     routes.go_on(campaign)  # what was published in the meantime
@@ -112,13 +109,15 @@ def _figures(campaign: Campaign, judge: Judge, found: Space, table: Table) -> di
         return None
 
 
-def _see_through(judge: Judge) -> None:
-    """Stop asking a judge that hardly looks: whose verdict follows the order of display."""
+def _looks_at_order_alone(judge: Judge) -> bool:
+    """Whether its verdict follows the order of display; then it is not asked any more."""
     last = judge.judgements.filter(p__isnull=False, error="").order_by("-pk")[:LAST]
     turned = [one.inconsistent for one in last]
-    if len(turned) == LAST and sum(turned) >= BLIND * LAST:
+    found = len(turned) == LAST and sum(turned) >= BLIND * LAST
+    if found:
         said = f"its verdict followed the order of display in {sum(turned)} of {LAST} questions"
         judges.stop_asking(judge=judge, why=said)
+    return found
 
 
 def _ask_all(job: RunningJob, campaign: Campaign, judge: Judge) -> None:

@@ -26,7 +26,7 @@ from annotator.models import (
 from annotator.services import judges, rounds, routes, webhooks
 from annotator.services.campaigns import create_campaign, start_campaign
 from tests.campaigns import load
-from tests.learning.judges.judging import Server, always_a, responses_in, serving
+from tests.learning.judges.judging import Server, always_a, completion, responses_in, serving
 from tests.worker.loops import FIELDS, prefer_longer, rich, work
 from tests.worker.test_forms_rounds import rank_by_length, several, start
 from worker import heard, judging, space
@@ -170,6 +170,33 @@ def test_what_ends_a_run_is_named_and_people_get_the_questions(
     assert judge.retry_at is None  # until somebody changes something
     assert everything_went_to_people(running)
     assert set(counted(running)) == {("human", "no_judge")}
+
+
+def test_money_that_runs_out_in_the_middle_leaves_the_rest_to_people(
+    running: Campaign, serve: Serve
+) -> None:
+    webhooks.add_webhook(
+        campaign=running, url="https://x.example/", events=["budget.reached"], user=None
+    )
+    limit = Decimal("0.035")
+
+    def dear(handler: Any, body: Any, count: int) -> bool:
+        handler.say(200, completion(longer(body), usage=(2000, 500)))
+        return True
+
+    judge = judge_of(running, serve(dear, key=""), spend_limit=limit, workers=1)
+    work()
+    work()
+    judge.refresh_from_db()
+    answered = judge.judgements.filter(query__arm="policy").count()
+    assert 0 < answered < 6
+    assert "is left" in judge.trouble
+    assert 0 < judges.spent(judge) <= limit
+    told = counted(running)
+    assert told["human", "no_judge"] == 6 - answered
+    assert told.total() == 6  # what was answered is routed as ever
+    [heard_of] = Delivery.objects.values_list("payload", flat=True)
+    assert (heard_of["budget"], heard_of["judge"]) == ("judge", "tiny-judge")
 
 
 def test_a_host_that_the_operator_no_longer_names_is_not_asked(
