@@ -10,7 +10,7 @@ from learning.routing.policies import POLICIES
 
 
 def catalogue() -> dict[str, Any]:
-    """Return acquisition functions, heads and routing policies with their paragraphs and options."""
+    """Return acquisition functions, heads and routing policies with paragraphs and options."""
     return {
         "acquisition": [
             {
