@@ -58,8 +58,9 @@ def running() -> Iterator[Stack]:
         django.setup()
         supervisor = Supervisor(var / "log", guardian)
         stack.callback(supervisor.stop)
-        for name, args in demo.commands(var).items():
-            supervisor.spawn(name, args, env=environment)
+        for name, args in demo.commands(var, port=port).items():
+            if name != "judge":  # nothing here is measured with one
+                supervisor.spawn(name, args, env=environment)
         if not supervisor.wait_until(lambda: demo.answers(port), timeout=60):
             raise RuntimeError(supervisor.tail("web"))
         yield Stack(f"http://127.0.0.1:{port}", var, supervisor)
