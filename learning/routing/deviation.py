@@ -57,18 +57,18 @@ class Apart:
     """Features and labels in which people and the judge may have rewards of their own.
 
     Attributes:
-        features: People's view of the ``m`` responses, then the judge's of those that it
-            compared; with ``kappa = 0`` the features as they were.
-        labels: The judge's rows point to its view.
+        features: People's view of the responses that labels or ``recurring`` name, then the
+            judge's of those that it compared; with ``kappa = 0`` the features as they were.
+        labels: Rows point into ``features``; the judge's to its view.
         recurring: Rows that recur in pairs, in both views, or ``None``.
-        rows: ``m``, or 0 for one view.
+        rows: Which responses people's view has, ascending; ``None`` for one view.
         width: Features of a response as they were.
     """
 
     features: NDArray[np.floating[Any]]
     labels: Comparisons
     recurring: Ints | None
-    rows: int
+    rows: Ints | None
     width: int
 
     @classmethod
@@ -90,35 +90,38 @@ class Apart:
             kappa: How far the judge's reward may depart; 0 for not at all.
             recurring: Rows that recur in pairs.
         """
-        m, d = features.shape
+        d = features.shape[1]
         if kappa == 0.0:
-            return cls(features, labels, recurring, 0, d)
-        judged = np.unique(labels.pairs[~human])  # a copy of the others would be of no use
-        people = np.hstack([features, np.zeros_like(features)])
-        seen = features[judged]
-        judge = np.hstack([seen, seen * features.dtype.type(kappa)])
+            return cls(features, labels, recurring, None, d)
+        judged = np.unique(labels.pairs[~human])
+        also = np.empty(0, np.int64) if recurring is None else recurring
+        rows = np.union1d(np.unique(labels.pairs[human]), also)  # a pool may have many more
+        ours, theirs = features[rows], features[judged]
+        people = np.hstack([ours, np.zeros_like(ours)])
+        judge = np.hstack([theirs, theirs * features.dtype.type(kappa)])
 
-        def moved(rows: Ints) -> Ints:
-            return np.where(human, rows, m + np.searchsorted(judged, rows))
+        def moved(ends: Ints) -> Ints:
+            mine = np.searchsorted(rows, ends)
+            return np.where(human, mine, len(rows) + np.searchsorted(judged, ends))
 
         apart = replace(labels, left=moved(labels.left), right=moved(labels.right))
         if recurring is not None:
-            again = m + np.flatnonzero(np.isin(judged, recurring))
-            recurring = np.concatenate([recurring, again])
-        return cls(np.vstack([people, judge]), apart, recurring, m, d)
+            again = len(rows) + np.flatnonzero(np.isin(judged, recurring))
+            recurring = np.concatenate([np.searchsorted(rows, recurring), again])
+        return cls(np.vstack([people, judge]), apart, recurring, rows, d)
 
     def people(self, belief: Belief) -> Belief:
         """Return the belief about people's rewards, as of a head on the features as they were."""
-        if not self.rows:
+        if self.rows is None:
             return belief
         assert isinstance(belief, Posterior)  # noqa: S101 - only such heads are asked
-        ours = belief.items < self.rows
+        ours = belief.items < len(self.rows)
         keep = np.concatenate([np.arange(self.width), belief.width + np.flatnonzero(ours)])
         return Posterior(
             belief.theta[keep],
             belief.factor[keep],
             belief.prior_precision,
-            items=belief.items[ours],
+            items=self.rows[belief.items[ours]],
             item_precision=belief.item_precision,
             tie=belief.tie,
             strength_slope=belief.strength_slope,

@@ -124,3 +124,26 @@ def test_few_answers_no_judge_and_other_heads_leave_it_at_one_taste():
     head = Sampler()
     deviation, belief = alone.found(head=head)
     assert (deviation.kappa, belief, head.fits) == (0.0, "samples", 1)
+
+
+@pytest.mark.parametrize("head", [PLAIN, ItemBT(tie=0.0)])
+def test_a_response_that_nobody_names_costs_nothing_and_moves_nothing(head):
+    rng = np.random.default_rng(3)
+    features = rng.standard_normal((20, 3))
+    left = rng.integers(0, 20, 120)
+    right = (left + rng.integers(1, 20, 120)) % 20
+    labels = Comparisons.of(left, right, np.where(rng.random(120) < 0.6, 1, -1))
+    human, recurring = np.arange(120) < 60, np.arange(0, 20, 2)
+    idle = rng.standard_normal((1000, 3))
+    later = Comparisons.of(left + 1000, right + 1000, labels.outcome)
+    views = [
+        Apart.of(features, labels, human, kappa=1.0, recurring=recurring),
+        Apart.of(np.vstack([idle, features]), later, human, kappa=1.0, recurring=recurring + 1000),
+    ]
+    np.testing.assert_array_equal(views[0].features, views[1].features)
+    fits = [
+        view.people(head.fit(view.features, view.labels, recurring=view.recurring))
+        for view in views
+    ]
+    np.testing.assert_allclose(fits[0].theta, fits[1].theta)
+    np.testing.assert_array_equal(fits[0].items + 1000, fits[1].items)
