@@ -37,7 +37,7 @@ SLOW = frozenset(
         *("test_embedded_postgres", "test_export_options", "test_files", "test_formats"),
         "test_formats_of_tools",
         *("test_forms_learn", "test_forms_rounds", "test_fuzz_api", "test_heads", "test_hub"),
-        *("test_judge_report", "test_judging"),
+        *("test_judge_budget", "test_judge_report", "test_judging"),
         *("test_languages", "test_learning_card", "test_learning_ensemble", "test_learning_main"),
         *("test_learning_neighbours", "test_learning_payoff", "test_mixing"),
         *("test_onboarding_pages", "test_pictures", "test_rounds", "test_rounds_trouble"),

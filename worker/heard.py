@@ -54,6 +54,12 @@ class Heard:
     drawn: Ints
     human: float
 
+    @classmethod
+    def nothing(cls) -> Heard:
+        """Nobody was asked."""
+        none = np.empty(0, np.int64)
+        return cls(Comparisons.none(), np.empty(0), none, none, 0.0)
+
     def __len__(self) -> int:
         return len(self.comparisons)
 
@@ -76,8 +82,11 @@ def heard(campaign: Campaign, found: Space) -> Heard:
     Their ties and what they call good enough are left out: people draw both lines elsewhere. Of
     held-out prompts they are asked nothing.
     """
+    asked = list(campaign.judges.all())
+    if not asked:  # most campaigns: then people's answers need not be looked through
+        return Heard.nothing()
     human = people_error(campaign)
-    tables = [judged(campaign, judge, found) for judge in campaign.judges.all()]
+    tables = [judged(campaign, judge, found) for judge in asked]
     parts = [_said_by(table, found, human) for table in tables]
     comparisons = Comparisons.none()
     for one, _, _ in parts:

@@ -74,6 +74,9 @@ def run(job: RunningJob) -> None:
     if judge is not None:
         _ask_all(job, campaign, judge)
         judge.refresh_from_db()
+    if not _runs(campaign):  # whoever resumes it has the sweep go on with the rest
+        with job.fence():
+            return
     job.progress(0, 0, "routing")
     if judge is None or _looks_at_order_alone(judge):
         with job.fence():
@@ -81,6 +84,11 @@ def run(job: RunningJob) -> None:
     else:
         _decide(job, campaign, judge)
     routes.go_on(campaign)  # what was published in the meantime
+
+
+def _runs(campaign: Campaign) -> bool:
+    """Whether the campaign is running now: while it is paused nobody is asked anything."""
+    return Campaign.objects.filter(pk=campaign.pk, state=Campaign.State.RUNNING).exists()
 
 
 def _decide(job: RunningJob, campaign: Campaign, judge: Judge) -> None:
@@ -131,7 +139,7 @@ def _ask_all(job: RunningJob, campaign: Campaign, judge: Judge) -> None:
     try:
         with answering(judge, budget, stop) as who:
             left: set[int] = set()  # that the endpoint did not answer: not asked again in this run
-            while chunk := list(waiting.exclude(pk__in=left)[:CHUNK]):
+            while _runs(campaign) and (chunk := list(waiting.exclude(pk__in=left)[:CHUNK])):
                 job.progress(done, total, f"asking {judge.name}")
                 asked = _Chunk(campaign, judge, chunk)
                 asked.refuse()
@@ -148,13 +156,15 @@ def _ask_all(job: RunningJob, campaign: Campaign, judge: Judge) -> None:
                         done += 1
                         if one.left:
                             left.add(int(str(one.key)))
+                        if not _runs(campaign):
+                            stop.set()
                         job.progress(done, total, f"asking {judge.name}")
                 except Superseded:
                     stop.set()
                     raise
                 if ran.report.answered:
                     judges.trust_again(judge=judge)
-                if ran.report.stopped is not None:
+                if ran.report.stopped is not None and not stop:
                     _say_why(campaign, judge, ran.report.stopped)
                     return
     except LearningError as error:  # before the first question: address, key, template, model

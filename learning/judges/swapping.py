@@ -67,8 +67,9 @@ def judge(
     for one in orders:
         asked = who.ask(ask, one)
         calls += asked.calls
-        for call in asked.calls if told else ():
-            told(call)  # type: ignore[misc]
+        if told is not None:
+            for call in asked.calls:
+                told(call)
         if asked.verdict is None:
             return Judgement(tuple(calls), error=asked.error)
         answers.append(asked)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import ExitStack
+
 import pytest
 from django.contrib.auth.models import User
 
@@ -9,6 +12,8 @@ from annotator.models import Campaign
 from annotator.services.campaigns import create_campaign, start_campaign
 from tests.annotator.conftest import ada, as_ada, as_ruth, ben, campaign, ruth, sam
 from tests.campaigns import join, load
+from tests.learning.judges.judging import serving
+from tests.worker.judge_loops import Serve
 from tests.worker.loops import FIELDS, rich
 
 __all__ = ["ada", "as_ada", "as_ruth", "ben", "campaign", "ruth", "sam"]
@@ -20,3 +25,10 @@ def running(ada: User) -> Campaign:
     load(campaign, [rich(number) for number in range(60)])
     join(campaign, ada)
     return start_campaign(campaign=campaign)
+
+
+@pytest.fixture
+def serve() -> Iterator[Serve]:
+    """A judge's endpoint; stopped after the test."""
+    with ExitStack() as stack:
+        yield lambda *args, **kwargs: stack.enter_context(serving(*args, **kwargs))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable, Iterator
 from decimal import Decimal
 from typing import Any
 
@@ -24,41 +23,22 @@ from annotator.models import (
     Slot,
 )
 from annotator.services import judges, rounds, routes, webhooks
-from annotator.services.campaigns import create_campaign, start_campaign
+from annotator.services.campaigns import create_campaign, set_state, start_campaign
 from tests.campaigns import load
-from tests.learning.judges.judging import Server, always_a, completion, responses_in, serving
+from tests.learning.judges.judging import always_a, responses_in, serving
+from tests.worker.judge_loops import (
+    Serve,
+    counted,
+    everything_went_to_people,
+    hurried,
+    judge_of,
+    longer,
+)
 from tests.worker.loops import FIELDS, prefer_longer, rich, work
 from tests.worker.test_forms_rounds import rank_by_length, several, start
 from worker import heard, judging, space
 
 pytestmark = pytest.mark.django_db
-Serve = Callable[..., Server]
-
-
-@pytest.fixture
-def serve() -> Iterator[Serve]:
-    """A judge's endpoint; stopped after the test."""
-    from contextlib import ExitStack
-
-    with ExitStack() as stack:
-        yield lambda *args, **kwargs: stack.enter_context(serving(*args, **kwargs))
-
-
-def longer(body: Any) -> str:
-    """A judge that likes long answers, as people do here."""
-    shown = responses_in(body)
-    best = max(shown, key=lambda letter: len(shown[letter]))
-    return f'{{"reason": "longer", "choice": "{best}", "strength": 2, "confidence": 90}}'
-
-
-def judge_of(campaign: Campaign, server: Server, **settings: Any) -> Judge:
-    settings = {"model": "tiny", "base_url": server.url, "price_in": 1, "price_out": 2} | settings
-    return judges.add_judge(campaign=campaign, name="tiny-judge", **settings)
-
-
-def counted(campaign: Campaign) -> Counter[tuple[str, str]]:
-    found = Route.objects.filter(query__campaign=campaign)
-    return Counter(found.values_list("to", "reason"))
 
 
 def test_a_round_is_judged_in_both_orders_and_then_routed(
@@ -144,11 +124,6 @@ def replying(text: str) -> Any:
     return lambda body: text
 
 
-def everything_went_to_people(campaign: Campaign) -> bool:
-    waiting = Query.objects.filter(campaign=campaign, arm="policy")
-    return waiting.count() == waiting.filter(slots__isnull=False).distinct().count() == 6
-
-
 @pytest.mark.parametrize(
     ("settings", "behave", "words"),
     [
@@ -170,33 +145,6 @@ def test_what_ends_a_run_is_named_and_people_get_the_questions(
     assert judge.retry_at is None  # until somebody changes something
     assert everything_went_to_people(running)
     assert set(counted(running)) == {("human", "no_judge")}
-
-
-def test_money_that_runs_out_in_the_middle_leaves_the_rest_to_people(
-    running: Campaign, serve: Serve
-) -> None:
-    webhooks.add_webhook(
-        campaign=running, url="https://x.example/", events=["budget.reached"], user=None
-    )
-    limit = Decimal("0.035")
-
-    def dear(handler: Any, body: Any, count: int) -> bool:
-        handler.say(200, completion(longer(body), usage=(2000, 500)))
-        return True
-
-    judge = judge_of(running, serve(dear, key=""), spend_limit=limit, workers=1)
-    work()
-    work()
-    judge.refresh_from_db()
-    answered = judge.judgements.filter(query__arm="policy").count()
-    assert 0 < answered < 6
-    assert "is left" in judge.trouble
-    assert 0 < judges.spent(judge) <= limit
-    told = counted(running)
-    assert told["human", "no_judge"] == 6 - answered
-    assert told.total() == 6  # what was answered is routed as ever
-    [heard_of] = Delivery.objects.values_list("payload", flat=True)
-    assert (heard_of["budget"], heard_of["judge"]) == ("judge", "tiny-judge")
 
 
 def test_a_host_that_the_operator_no_longer_names_is_not_asked(
@@ -329,11 +277,32 @@ def test_what_was_paid_for_an_answer_that_never_came_is_counted(
     assert judges.spent(judge) == 3 * judge.lost_money
 
 
-def hurried(act: Callable[[], None]) -> None:
-    """Without sleeping between tries."""
+def test_a_pause_stops_asking_and_leaves_everything_as_it_was(
+    running: Campaign, serve: Serve
+) -> None:
+    judge = judge_of(running, serve(decide=longer, key=""), workers=1)
+    work()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(judging.Stop, "wait", lambda self, seconds: None)
-        act()
+        keep = judging._Chunk.keep
+
+        def paused(self: Any, judged: Any) -> None:
+            keep(self, judged)
+            Campaign.objects.update(state="paused")
+
+        patch.setattr(judging._Chunk, "keep", paused)
+        work()
+    judge.refresh_from_db()
+    assert 0 < judge.judgements.count() < 4
+    assert judge.trouble == ""
+    assert not Route.objects.exists()
+    assert not Slot.objects.filter(query__arm="policy").exists()
+    assert not Job.objects.live().exists()
+    running.refresh_from_db()
+    set_state(campaign=running, state="running")
+    assert routes.go_on(running)
+    work()
+    assert judge.judgements.count() == 9
+    assert counted(running).total() == 6
 
 
 def test_a_question_that_an_endpoint_chokes_on_goes_to_people_and_the_run_goes_on(
@@ -410,70 +379,3 @@ def test_a_sample_of_history_measures_a_judge_before_it_decides(ada: User, serve
     assert (table.wrong[table.audit] == 0).all()
     assert first == set(judging.history_sample(campaign, 20))
     assert first < set(judging.history_sample(campaign, 30))
-
-
-# --- budgets -------------------------------------------------------------------------------
-
-
-def spend(campaign: Campaign, person: User, minutes: float) -> None:
-    """Answer one question, slowly."""
-    from tests.annotator.acts import answer, lease
-
-    answer(lease(campaign, person), person, "a2", active_ms=str(int(60_000 * minutes)))
-
-
-def test_when_peoples_time_is_up_the_judge_goes_on_alone(
-    running: Campaign, ada: User, serve: Serve
-) -> None:
-    Campaign.objects.update(human_minutes=5)
-    running.refresh_from_db()
-    judge = judge_of(running, serve(decide=longer, key=""))
-    work()
-    work()
-    spend(running, ada, 6)
-    rounds.request_round(campaign=running, trigger="test")
-    work()
-    newest = running.rounds.order_by("-number").first()
-    assert newest is not None
-    assert set(newest.queries.values_list("arm", flat=True)) == {"policy"}
-    work()
-    assert set(newest.queries.values_list("route__to", flat=True)) == {"judge"}
-    assert newest.queries.filter(slots__isnull=False).count() == 0
-    assert judge.judgements.count() > 9
-
-
-def test_what_nobody_may_answer_waits_until_there_is_time_again(
-    running: Campaign, ada: User, serve: Serve
-) -> None:
-    Campaign.objects.update(human_minutes=5)
-    running.refresh_from_db()
-    judge_of(running, serve(decide=always_a, key=""))
-    work()
-    spend(running, ada, 6)
-    work()  # the judge, who is not believed
-    assert set(counted(running)) == {("nobody", "budget")}
-    assert not routes.go_on(running)
-    Campaign.objects.update(human_minutes=60)
-    running.refresh_from_db()
-    assert routes.go_on(running)
-    work()
-    assert everything_went_to_people(running)
-
-
-def test_without_a_judge_no_round_starts_once_peoples_time_is_up(
-    running: Campaign, ada: User
-) -> None:
-    work()
-    Campaign.objects.update(human_minutes=1)
-    running.refresh_from_db()
-    spend(running, ada, 2)
-    Campaign.objects.update(queue_low=1000)
-    running.refresh_from_db()
-    assert rounds.request_round_if_due(campaign=running) is None
-    running.refresh_from_db()
-    assert running.budget_spent_at is not None
-    Campaign.objects.update(human_minutes=None)
-    running.refresh_from_db()
-    assert rounds.request_round_if_due(campaign=running) is not None
-    running.refresh_from_db()
-    assert running.budget_spent_at is None
