@@ -68,6 +68,9 @@ HERE = """() => {
   return { stop: element.dataset.stop ?? null, shows, seen, html: element.outerHTML.slice(0, 120) };
 }"""
 
+# A new width has been laid out and told to the page: its listeners hear of it before the frame.
+SETTLED = "() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))"
+
 NAMELESS = """() => [...document.querySelectorAll(
   "[role=radiogroup], [role=group], [role=region], fieldset, dialog, nav, section[aria-labelledby]",
 )].filter((group) => {
@@ -100,16 +103,21 @@ def check(page: Any, where: str) -> None:
     """Both themes, a desk, a phone and 200 % zoom; then the structure of the page."""
     troubles: list[str] = []
     for width, height in WIDTHS.items():
-        page.set_viewport_size({"width": width, "height": height})
+        _resize(page, width, height)
         if (beyond := page.evaluate("document.documentElement.scrollWidth - innerWidth")) > 0:
             troubles.append(f"{width} px: scrolls sideways by {beyond} px")
         for theme in THEMES if width != 640 else ():
             page.emulate_media(color_scheme=theme, reduced_motion="reduce")
             troubles += [f"{width} px, {theme}: {said}" for said in violations(page)]
     page.emulate_media(color_scheme="light", reduced_motion="reduce")
-    page.set_viewport_size({"width": 1280, "height": 860})
+    _resize(page, 1280, 860)
     assert not troubles, (where, troubles)
     check_structure(page, where)
+
+
+def _resize(page: Any, width: int, height: int) -> None:
+    page.set_viewport_size({"width": width, "height": height})
+    page.evaluate(SETTLED)
 
 
 def check_structure(page: Any, where: str) -> None:
