@@ -51,11 +51,23 @@ def read_items(path: Path) -> Iterator[Item]:
     Raises:
         BadFile: the file cannot be opened or a line is not an item; file, line and field named.
     """
+    for _, item in read_rows(path):
+        yield item
+
+
+def read_rows(path: Path) -> Iterator[tuple[dict[str, Any], Item]]:
+    """Yield every line of a file as it stands, and the item that it is.
+
+    Raises:
+        BadFile: as :func:`read_items`.
+    """
     try:
         with _opened(path) as lines:
             for number, line in enumerate(lines, start=1):
                 if line.strip():
-                    yield _item(line, f"{path}, line {number}")
+                    where = f"{path}, line {number}"
+                    row = _row(line, where)
+                    yield row, _item(row, where)
     except (OSError, EOFError, zlib.error, UnicodeDecodeError) as error:
         raise BadFile(f"{path}: {getattr(error, 'strerror', None) or error}") from error
 
@@ -108,13 +120,17 @@ def _opened(path: Path) -> TextIO:
     return gzip.open(path, "rt", encoding="utf-8") if zipped else path.open(encoding="utf-8")
 
 
-def _item(line: str, where: str) -> Item:
+def _row(line: str, where: str) -> dict[str, Any]:
     try:
         row = json.loads(line, parse_constant=_refuse)
     except (ValueError, RecursionError) as error:
         raise BadFile(f"{where}: expected a JSON object; {error}") from error
     if not isinstance(row, dict):
         raise BadFile(f"{where}: expected a JSON object, got {type(row).__name__}")
+    return row
+
+
+def _item(row: Mapping[str, Any], where: str) -> Item:
     responses = _responses(row, where)
     said = list(_said(row, len(responses), where))
     return Item(
