@@ -10,6 +10,10 @@ Prompt: TypeAlias = str | Sequence[Mapping[str, str]]
 
 DIGEST_BYTES: Final = 16
 RECIPE: Final = "response-1"  # part of every encoder key: another recipe is another feature
+PAIR_RECIPE: Final = "pair-1"  # prompt and response together, see `joined`
+_BETWEEN: Final = "\x1e"  # "record separator": between turns, and before the response
+_ROLE: Final = "\x1f"  # "unit separator": between a turn's role and what it says
+_CONTROL: Final = str.maketrans("", "", _BETWEEN + _ROLE)
 
 
 def last_user_turn(prompt: Prompt) -> str:
@@ -31,6 +35,34 @@ def pair_text(prompt: Prompt, response: str) -> str:
     of two responses to it, and a response alone is embedded once however often it is used.
     """
     return response
+
+
+def joined(prompt: Prompt, response: str) -> str:
+    """Return prompt and response as one text, which :func:`split` takes apart again.
+
+    A store of features names vectors by text; this is the text of an encoder that reads both.
+    Turns and response are separated by U+001E, a turn's role from its content by U+001F; both
+    characters are removed from what is joined, so that nobody can forge a boundary.
+    """
+    if isinstance(prompt, str):
+        parts = [prompt.translate(_CONTROL)]
+    else:
+        parts = [_ROLE.join(_clean(turn)) for turn in prompt] or [""]
+    return _BETWEEN.join([*parts, response.translate(_CONTROL)])
+
+
+def split(text: str) -> tuple[Prompt, str]:
+    """Undo :func:`joined`; a text that was never joined is a response to an empty prompt."""
+    *parts, response = text.split(_BETWEEN)
+    if not any(_ROLE in part for part in parts):
+        return "".join(parts), response
+    turns = (part.partition(_ROLE) for part in parts)
+    return tuple({"role": role, "content": content} for role, _, content in turns), response
+
+
+def _clean(turn: Mapping[str, str]) -> tuple[str, str]:
+    role, content = turn.get("role") or "user", turn.get("content") or ""
+    return role.translate(_CONTROL), content.translate(_CONTROL)
 
 
 def well_formed(text: str) -> str:
