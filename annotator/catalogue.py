@@ -143,6 +143,11 @@ ROUTINGS: dict[str, Routing] = {
     entry["name"]: Routing(**{**entry, "options": tuple(map(_option, entry["options"]))})
     for entry in _SAID["routing"]
 }
+# What a person chooses of a fine-tuning; the rest is the worker's, or has a field of its own.
+NOT_ASKED = ("method", "aspects", "threads", "checkpoint_seconds")
+FINETUNING: tuple[Option, ...] = tuple(
+    _option(said) for said in _SAID["finetuning"] if said["name"] not in NOT_ASKED
+)
 AUTO = Head(
     AUTO_HEAD,
     "Chooses by the pool: a head with item effects where responses recur in many pairs, the "
@@ -185,6 +190,15 @@ def normalised_routing(name: str, given: Mapping[str, Any]) -> dict[str, Any]:
     if name not in ROUTINGS:
         raise Refused(f"unknown routing {name!r}; there are {', '.join(sorted(ROUTINGS))}")
     return _normalised(name, given, {option.name: option for option in ROUTINGS[name].options}, {})
+
+
+def normalised_finetuning(given: Mapping[str, Any]) -> dict[str, Any]:
+    """The same for the options of a fine-tuning.
+
+    Raises:
+        Refused: there is no such option, or a value cannot be.
+    """
+    return _normalised("finetuning", given, {option.name: option for option in FINETUNING}, {})
 
 
 def _normalised(

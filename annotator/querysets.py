@@ -15,6 +15,7 @@ if TYPE_CHECKING:
         Annotation,
         Assignment,
         Campaign,
+        EncoderVersion,
         Job,
         Picture,
         Round,
@@ -67,6 +68,14 @@ class RoundQuerySet(models.QuerySet["Round"]):
     def live(self) -> RoundQuerySet:
         """Rounds that have neither been published nor failed; at most one per campaign."""
         return self.exclude(state__in=("published", "failed"))
+
+
+class EncoderVersionQuerySet(models.QuerySet["EncoderVersion"]):
+    """Fine-tuned encoders by state."""
+
+    def live(self) -> EncoderVersionQuerySet:
+        """Those that a worker still has to finish; at most one per campaign."""
+        return self.exclude(state__in=("promoted", "not_promoted", "failed", "cancelled"))
 
 
 class SlotQuerySet(models.QuerySet["Slot"]):

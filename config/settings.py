@@ -160,6 +160,8 @@ SWEEP_SECONDS = env.integer("SWEEP_SECONDS", 10, minimum=1)
 KEEP_UPLOADS_DAYS = env.integer("KEEP_UPLOADS_DAYS", 30, minimum=1)
 ENCODER = env.text("TIEBREAK_ENCODER", "default")
 TORCH_THREADS = env.integer("TORCH_THREADS", 2, minimum=1)
+FINETUNE_NICE = env.integer("FINETUNE_NICE", 10, minimum=0, maximum=19)
+FINETUNE_MEMORY_MB = env.integer("FINETUNE_MEMORY_MB", 0, minimum=0)  # 0: what is free
 CELERY_BROKER_URL = BROKER.url
 CELERY_BROKER_TRANSPORT_OPTIONS = BROKER.transport_options
 CELERY_BROKER_CONNECTION_TIMEOUT = CONNECT_SECONDS

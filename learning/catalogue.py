@@ -6,11 +6,12 @@ from typing import Any
 
 from learning import heads, options
 from learning.acquisition import METHODS, Common
+from learning.finetune.plan import Plan
 from learning.routing.policies import POLICIES
 
 
 def catalogue() -> dict[str, Any]:
-    """Return acquisition functions, heads and routing policies with paragraphs and options."""
+    """Return acquisition functions, heads, routing policies and what else has options."""
     return {
         "acquisition": [
             {
@@ -32,4 +33,5 @@ def catalogue() -> dict[str, Any]:
             }
             for policy in POLICIES.values()
         ],
+        "finetuning": options.describe(Plan),
     }

@@ -13,7 +13,7 @@ from threadpoolctl import threadpool_limits
 
 from annotator.models import Campaign, Item
 from annotator.services.cards import record_card
-from learning import heads
+from annotator.services.finetuning import in_use
 from learning.card import encoder_card
 from learning.data import Comparisons
 from worker import fitting, payoffs, space, store
@@ -21,6 +21,10 @@ from worker.jobs import RunningJob
 from worker.store import Ints, Labels
 
 SMALL = 1024  # features
+FLATTERED = (
+    "The encoder was trained on most of these answers, which flatters it here; how good it is, the "
+    "holdout said when it was promoted."
+)
 KNOWS_RESPONSES = {"item_bt"}  # what it learnt of a response helps with its other pairs
 
 
@@ -44,10 +48,12 @@ def run(job: RunningJob) -> None:
             comparisons,
             units,
             rng=np.random.default_rng(campaign.seed),
-            head=heads.get(name),
+            head=fitting.head_of(name, found),
         )
     tested = "pair" if name in KNOWS_RESPONSES else "prompt"
     figures = {**card.to_json(), "head": name, "tested": tested}
+    if in_use(campaign) is not None:
+        figures["sentence"] = f"{figures['sentence']} {FLATTERED}"
     blind = labels.blind[training]
     if card.learnable and blind.any():
         figures["payoff"] = payoffs.measure(

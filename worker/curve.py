@@ -16,8 +16,9 @@ from numpy.typing import NDArray
 
 from annotator.models import Campaign, ModelVersion
 from learning import metrics
-from learning.data import Belief, Comparisons
+from learning.data import Belief, Comparisons, moderate
 from learning.features import Standardizer, assemble
+from learning.finetune.saturation import Saturation, saturation
 from learning.line import with_line
 from worker.beliefs import load
 from worker.store import Labels
@@ -106,6 +107,14 @@ class Exam:
             graded["good_enough"] = self._figures(belief, phi, self.line, self.line_prompt)
         return graded
 
+    def surprise(self, belief: Belief, standardizer: Standardizer) -> NDArray[np.float64]:
+        """Of a model at each decisive answer about two responses, in nats, shape ``(n,)``."""
+        phi: NDArray[Any] = assemble(self.embedded, self.surface, standardizer)
+        phi = with_line(phi) if belief.width > self.width else phi
+        said = self.comparisons.subset(self.comparisons.decisive)
+        mu, s2 = belief.margin(phi, said.pairs)
+        return np.asarray(np.logaddexp(0.0, -moderate(mu, s2) * said.outcome))
+
     def _figures(
         self,
         belief: Belief,
@@ -126,6 +135,25 @@ class Exam:
             if graded["prompts"] < FEWEST_PROMPTS:  # too few to say how far chance may reach
                 graded[name] |= {"low": None, "high": None}
         return graded
+
+
+def last_doubling(campaign: Campaign, exam: Exam, newest: ModelVersion) -> Saturation | None:
+    """What the last doubling of the labels brought; None while there is no model with half."""
+    earlier = campaign.model_versions.filter(
+        kind=ModelVersion.Kind.ALL,
+        encoder_key=newest.encoder_key,
+        head=newest.head,
+        comparisons__gt=0,
+        comparisons__lte=newest.comparisons // 2,
+    )
+    half = earlier.order_by("-comparisons", "-round__number").first()
+    models = [load(one, ids=exam.ids) for one in (half, newest) if one is not None]
+    known = [one for one in models if one is not None and exam.fits(*one)]
+    if len(known) < 2:
+        return None
+    before, after = (exam.surprise(*one) for one in known)
+    prompt = exam.prompt[exam.comparisons.decisive]
+    return saturation(before, after, prompt, rng=np.random.default_rng(exam.seed))
 
 
 def _finite(value: float | None) -> float | None:

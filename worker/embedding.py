@@ -2,26 +2,76 @@
 
 from __future__ import annotations
 
-import fcntl
+import hashlib
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from django.conf import settings
 from numpy.typing import NDArray
 
-from annotator.models import Campaign
+from annotator.models import Campaign, EncoderVersion
+from annotator.services.finetuning import in_use
 from learning.encoders import encoder_dim, encoder_key, load_encoder
 from learning.features import FeatureStore
-from worker import textindex
+from learning.text import PAIR_RECIPE, RECIPE
+from worker import encoderfiles, textindex
 from worker.jobs import PermanentFailure, RunningJob
 from worker.textindex import Digests
 
 SHARD = 512
 POLL_SECONDS = 1.0
 Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where a campaign's features come from: its encoder as it is, or a fine-tuned version.
+
+    Attributes:
+        name: As `learning.encoders` loads it.
+        key: Of the features.
+        dim: Width of a vector.
+        recipe: What is put into it of prompt and response.
+        version: The fine-tuned version, if it is one.
+    """
+
+    name: str
+    key: str
+    dim: int
+    recipe: str = RECIPE
+    version: EncoderVersion | None = None
+
+    @classmethod
+    def base(cls, campaign: Campaign) -> Source:
+        """The campaign's encoder as it is."""
+        name = encoder_name(campaign)
+        return cls(name, encoder_key(name), encoder_dim(name))
+
+    @classmethod
+    def tuned(cls, version: EncoderVersion) -> Source:
+        """A fine-tuned version; its files are looked at only when there is something to encode."""
+        name = f"reward:{encoderfiles.folder(version)}"
+        return cls(name, version.key, version.dim, PAIR_RECIPE, version)
+
+    @classmethod
+    def of(cls, campaign: Campaign) -> Source:
+        """What is in use."""
+        version = in_use(campaign)
+        return cls.base(campaign) if version is None else cls.tuned(version)
+
+    @property
+    def precision(self) -> float | None:
+        """Of the head's prior on these features, where training found one out of fold."""
+        found = self.version.record.get("prior_precision") if self.version is not None else None
+        return float(found) if found else None
+
+    def store(self) -> FeatureStore:
+        """Its features."""
+        return FeatureStore(Path(settings.VAR_DIR) / "features", self.key, self.dim)
 
 
 def run(job: RunningJob) -> None:
@@ -31,37 +81,47 @@ def run(job: RunningJob) -> None:
     def progress(done: int, total: int) -> None:
         job.progress(done, total, f"embedding {done:,} of {total:,}".replace(",", " "))
 
-    ensure_features(campaign, textindex.refresh(campaign.pk), progress=progress)
+    source = Source.of(campaign)
+    index = textindex.refresh(campaign.pk, recipe=source.recipe)
+    ensure_features(campaign, index, progress=progress, source=source)
     with job.fence():
         pass
 
 
 def open_store(campaign: Campaign) -> FeatureStore:
-    """The feature store of the campaign's encoder."""
-    name = encoder_name(campaign)
-    root = Path(settings.VAR_DIR) / "features"
-    return FeatureStore(root, encoder_key(name), encoder_dim(name))
+    """The feature store of the encoder in use."""
+    return Source.of(campaign).store()
 
 
 def encoder_name(campaign: Campaign) -> str:
-    """The campaign's encoder; `default` is what the operator set."""
+    """The campaign's own encoder; `default` is what the operator set."""
     return settings.ENCODER if campaign.encoder == "default" else campaign.encoder
 
 
-def ensure_features(campaign: Campaign, index: Digests, *, progress: Progress) -> FeatureStore:
+def ensure_features(
+    campaign: Campaign, index: Digests, *, progress: Progress, source: Source | None = None
+) -> FeatureStore:
     """Encode every text that has no features yet, shard by shard; returns the store.
 
     A process that dies loses at most the shard under way. When another process embeds this
-    campaign already, its progress is told here and its work is waited for, not repeated.
+    campaign with this encoder already, its progress is told here and its work is waited for, not
+    repeated.
+
+    Args:
+        campaign: Whose texts.
+        index: The texts.
+        progress: Told how many are done, of how many.
+        source: The encoder; the campaign's own, as it is, where nothing is given.
 
     Raises:
         PermanentFailure: the encoder gives no numbers for some texts; says for how many.
     """
-    store, keys = open_store(campaign), index.keys()
+    source = source or Source.base(campaign)
+    store, keys = source.store(), index.keys()
     while len(store.missing(keys)):
-        with _turn(campaign) as mine:
+        with _turn(campaign, source) as mine:
             if mine:
-                _encode_missing(campaign, index, store, progress)
+                _encode_missing(index, store, source, progress)
                 continue
         total = len(set(keys))
         progress(total - len(store.missing(keys)), total)
@@ -70,25 +130,20 @@ def ensure_features(campaign: Campaign, index: Digests, *, progress: Progress) -
 
 
 @contextmanager
-def _turn(campaign: Campaign) -> Iterator[bool]:
+def _turn(campaign: Campaign, source: Source) -> Iterator[bool]:
     """Whether this process may embed the campaign now; the lock falls with the process.
 
     A file beside the store rather than a lock of the database, which a pooler would mislay. Where
     a shared volume has no locks, two hosts may do the same work twice, and that is all.
     """
-    place = Path(settings.VAR_DIR) / "features" / f".campaign-{campaign.pk}.lock"
-    place.parent.mkdir(parents=True, exist_ok=True)
-    with place.open("a") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            yield False
-        else:
-            yield True
+    name = hashlib.sha256(source.key.encode()).hexdigest()[:8]
+    place = Path(settings.VAR_DIR) / "features" / f".campaign-{campaign.pk}-{name}.lock"
+    with encoderfiles.locked(place) as mine:
+        yield mine
 
 
 def _encode_missing(
-    campaign: Campaign, index: Digests, store: FeatureStore, progress: Progress
+    index: Digests, store: FeatureStore, source: Source, progress: Progress
 ) -> None:
     """The encoder is loaded only when there is something to encode."""
     keys = index.keys()
@@ -98,8 +153,9 @@ def _encode_missing(
     total, wanted = len(set(keys)), len(missing)
     done = total - wanted
     progress(done, total)
-    name = encoder_name(campaign)
-    encoder = load_encoder(name, threads=settings.TORCH_THREADS)
+    if source.version is not None:
+        encoderfiles.verify(source.version)
+    encoder = load_encoder(source.name, threads=settings.TORCH_THREADS)
     unusable: list[int] = []
     for start in range(0, wanted, SHARD):
         rows = missing[start : start + SHARD]
@@ -111,10 +167,16 @@ def _encode_missing(
         progress(done, total)
     if unusable:
         raise PermanentFailure(
-            f"the encoder {name!r} gives no usable numbers (NaN, infinite or too large) for "
+            f"the encoder {said(source)} gives no usable numbers (NaN, infinite or too large) for "
             f"{len(unusable)} of {total} texts, the first of {index.noun} {unusable[0]}: choose "
             "another encoder"
         )
+
+
+def said(source: Source) -> str:
+    """The encoder in words."""
+    version = source.version
+    return repr(source.name) if version is None else f"version {version.number}"
 
 
 def _usable(vectors: NDArray[np.float32], store: FeatureStore) -> NDArray[np.bool_]:

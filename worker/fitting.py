@@ -7,12 +7,14 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from annotator.catalogue import AUTO_HEAD
 from annotator.models import Campaign, ModelVersion
 from learning import heads
-from learning.data import Belief, Posterior
+from learning.data import Belief, Comparisons, Posterior
+from learning.heads import Head
 from learning.routing.source import learn
 from worker import beliefs
 from worker.heard import Heard
@@ -20,6 +22,7 @@ from worker.space import Space
 from worker.store import Labels
 
 Kind = ModelVersion.Kind
+LINEAR = ("linear_bt", "item_bt")
 FEW = 2000  # comparisons; with fewer the matrices are small
 
 
@@ -55,7 +58,7 @@ def fit(
         usable &= labels.control
     name = head_name(campaign, space)
     seen = labels.comparisons.subset(usable)
-    head, start = heads.get(name), previous(campaign, space, kind)
+    head, start = head_of(name, space), previous(campaign, space, kind)
     recurring = heads.recurring(space.trainable)
     if heard is None or not len(heard) or kind == Kind.RANDOM:
         with threadpool_limits(_threads(len(seen))):
@@ -77,6 +80,45 @@ def fit(
     belief = replace(found.belief, n_comparisons=used)
     learnt = {"labels": len(heard), "learnt_from": found.source, "log_loss": dict(found.log_loss)}
     return Fitted(name, belief, len(seen), learnt | {"tested": found.tested})
+
+
+@dataclass(frozen=True)
+class Calibrated:
+    """A head whose prior is given: on features that were trained on the same answers."""
+
+    head: Head
+    precision: float
+
+    @property
+    def name(self) -> str:
+        """Of the head."""
+        return self.head.name
+
+    def fit(
+        self,
+        features: NDArray[np.floating[Any]],
+        comparisons: Comparisons,
+        *,
+        prior_precision: float | None = None,
+        start: Belief | None = None,
+        recurring: NDArray[np.int64] | None = None,
+    ) -> Belief:
+        """As the head does, with this precision."""
+        return self.head.fit(
+            features,
+            comparisons,
+            prior_precision=prior_precision or self.precision,
+            start=start,
+            recurring=recurring,
+        )
+
+
+def head_of(name: str, space: Space) -> Head:
+    """A head for these features. A network's precision is on another scale: it has its own."""
+    head = heads.get(name)
+    if space.precision is None or name not in LINEAR:
+        return head
+    return Calibrated(head, space.precision)
 
 
 def _threads(labels: int) -> int | None:

@@ -6,8 +6,10 @@ loads numpy or torch.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 
+from django.conf import settings
 from django.db import transaction
 
 from annotator.errors import TiebreakError
@@ -35,6 +37,13 @@ def _curation(job: RunningJob) -> None:
     from worker import curation
 
     curation.run(job)
+
+
+def _finetune(job: RunningJob) -> None:
+    from worker import finetuning
+
+    os.nice(settings.FINETUNE_NICE)  # rounds, judges and people come first
+    finetuning.run(job)
 
 
 def _import(job: RunningJob) -> None:
@@ -65,6 +74,7 @@ HANDLERS: dict[str, Callable[[RunningJob], None]] = {
     "card": _card,
     "curation": _curation,
     "embed": _embed,
+    "finetune": _finetune,
     "import": _import,
     "judge": _judge,
     "round": _round,

@@ -12,6 +12,7 @@ import numpy as np
 
 from annotator.models import Campaign, ModelVersion, Round
 from annotator.services.cards import request_card_if_due
+from annotator.services.finetuning import request_when_saturated
 from annotator.services.rounds import PlannedQuery, publish_round, report_state
 from worker import artifacts, beliefs, choosing, curve, fitting, space, store
 from worker.choosing import Chosen
@@ -70,6 +71,7 @@ class _Run:
             )
         report = self._report(found, chosen, wanted)
         report |= {"head": fitted[Kind.ALL].head, "curve": points}
+        stopped = self._stopped(exam, versions[0])
         with self.job.fence():
             publish_round(
                 made=self.made,
@@ -83,6 +85,10 @@ class _Run:
                 encoder_key=found.encoder_key,
                 labels=int((~labels.holdout & ~labels.line).sum()),
             )
+            if stopped:
+                request_when_saturated(
+                    campaign=self.campaign, labels=versions[0].comparisons, said=stopped
+                )
 
     @contextmanager
     def _step(self, state: str) -> Iterator[None]:
@@ -120,6 +126,18 @@ class _Run:
             metrics=exam.grade(examined, found.standardizer),
             artifact=path,
             artifact_sha256=sha256,
+        )
+
+    def _stopped(self, exam: Exam, newest: ModelVersion) -> str:
+        """Why the encoder itself should learn now, where the campaign wants to know."""
+        if self.campaign.finetune != Campaign.Finetune.SATURATED:
+            return ""
+        found = curve.last_doubling(self.campaign, exam, newest)
+        if found is None or not found.saturated:
+            return ""
+        return (
+            f"the last doubling of labels improved the log-loss by {found.gain:.3f} "
+            f"({found.low:+.3f} to {found.high:+.3f})"
         )
 
     def _plan(self, found: Space, chosen: Chosen) -> list[PlannedQuery]:

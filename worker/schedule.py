@@ -11,8 +11,8 @@ from django.db.models.functions import Now
 
 from annotator import dispatch
 from annotator.errors import WrongState
-from annotator.models import AnsweredRequest, Campaign, Delivery, Job, Round
-from annotator.services import rounds, routes
+from annotator.models import AnsweredRequest, Campaign, Delivery, EncoderVersion, Job, Round
+from annotator.services import finetuning, rounds, routes
 from annotator.services.jobs import CANCELLED, give_up
 
 RETRY_AFTER = timedelta(minutes=15)
@@ -23,7 +23,7 @@ REMEMBERED = timedelta(days=1)  # answers to requests with an idempotency key
 def sweep() -> str:
     """One pass; returns what was done, for the log."""
     given_up = give_up_hopeless()
-    mended = revive_rounds() + retry_failed_rounds()
+    mended = revive_rounds() + retry_failed_rounds() + revive_finetunings()
     asked = sum(
         rounds.request_round_if_due(campaign=campaign) is not None
         for campaign in Campaign.objects.filter(state=Campaign.State.RUNNING)
@@ -39,7 +39,10 @@ def sweep() -> str:
     ).delete()
     AnsweredRequest.objects.filter(created_at__lt=Now() - REMEMBERED).delete()
     mended += routed
-    return f"rang {rung}, asked for {asked} rounds, mended {mended} rounds, gave up {given_up} jobs"
+    return (
+        f"rang {rung}, asked for {asked} rounds, mended {mended} rounds and trainings, gave up "
+        f"{given_up} jobs"
+    )
 
 
 def ring_again() -> int:
@@ -75,6 +78,11 @@ def revive_rounds() -> int:
     """Give a job to rounds that are under way without one: nothing else would ever end them."""
     stranded = Round.objects.live().filter(campaign__state=Campaign.State.RUNNING)
     return sum(rounds.revive_round(made=made) for made in stranded)
+
+
+def revive_finetunings() -> int:
+    """The same for trainings under way without a job."""
+    return sum(finetuning.revive(version=one) for one in EncoderVersion.objects.live())
 
 
 def retry_failed_rounds() -> int:

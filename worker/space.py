@@ -11,7 +11,7 @@ from annotator.models import Campaign
 from learning.features import Standardizer, assemble
 from learning.line import with_line
 from worker import embedding, pool, store, textindex
-from worker.embedding import Progress
+from worker.embedding import Progress, Source
 from worker.jobs import PermanentFailure
 from worker.pool import Candidates, Ints
 from worker.textindex import TextIndex
@@ -29,6 +29,8 @@ class Space:
             line of good enough once somebody speaks of it, ``(m + 1, d + 1)``.
         standardizer: From the one to the other.
         candidates: Pairs of rows.
+        precision: Of the head's prior, where the encoder was trained on the same answers: what
+            the evidence would choose trusts such features too much.
     """
 
     index: TextIndex
@@ -37,6 +39,7 @@ class Space:
     phi: NDArray[np.float32]
     standardizer: Standardizer
     candidates: Candidates
+    precision: float | None = None
 
     @property
     def trainable(self) -> Ints:
@@ -62,14 +65,20 @@ class Space:
         return np.concatenate([known, average]) if self.has_line else known
 
 
-def load(campaign: Campaign, *, progress: Progress) -> Space:
+def load(campaign: Campaign, *, progress: Progress, source: Source | None = None) -> Space:
     """Embed what is missing and put everything together.
+
+    Args:
+        campaign: Whose texts and pairs.
+        progress: Told how many texts are embedded, of how many.
+        source: The encoder; the one in use where nothing is given.
 
     Raises:
         PermanentFailure: there is nothing to ask.
     """
-    index = textindex.refresh(campaign.pk)
-    features = embedding.ensure_features(campaign, index, progress=progress)
+    source = source or Source.of(campaign)
+    index = textindex.refresh(campaign.pk, recipe=source.recipe)
+    features = embedding.ensure_features(campaign, index, progress=progress, source=source)
     embedded = features.lookup(index.keys())
     found = pool.candidates(campaign, index)
     if not len(found.pairs):
@@ -78,7 +87,7 @@ def load(campaign: Campaign, *, progress: Progress) -> Space:
     phi = assemble(embedded, index.surface, standardizer)
     if found.alone.any() or store.says_good_enough(campaign):
         phi = with_line(phi)
-    return Space(index, features.encoder_key, embedded, phi, standardizer, found)
+    return Space(index, features.encoder_key, embedded, phi, standardizer, found, source.precision)
 
 
 def _typical(found: Candidates) -> Ints:

@@ -6,16 +6,19 @@ from celery import shared_task
 
 from annotator.models import Campaign
 from annotator.services import rounds
-from worker import jobs, runner, schedule, upkeep, webhooks
+from worker import jobs, runner, schedule, turns, upkeep, webhooks
 
 
 @shared_task(name="worker.run_job", acks_late=True)  # type: ignore[untyped-decorator]
 def run_job(job_id: int) -> str:
     """Run one job if nobody else does. Safe to repeat, to run twice at once and to arrive late."""
-    job = jobs.claim(job_id)
-    if job is None:
-        return "taken or done"
-    return runner.run(job)
+    with turns.taken(job_id) as free:
+        if not free:
+            return "waits: another training runs here"
+        job = jobs.claim(job_id)
+        if job is None:
+            return "taken or done"
+        return runner.run(job)
 
 
 @shared_task(name="worker.consider_round")  # type: ignore[untyped-decorator]

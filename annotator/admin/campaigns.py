@@ -78,7 +78,7 @@ class CampaignAdmin(admin.ModelAdmin):
                 "import rows with meta.gold, or make them from items (Items, Gold answers).",
             },
         ),
-        ("The model", {"fields": ["head", "encoder"]}),
+        ("The model", {"fields": ["head", "encoder", "finetune"]}),
         (
             "Rounds",
             {

@@ -13,7 +13,16 @@ from django.utils.safestring import SafeString
 
 from annotator import wording
 from annotator.errors import TiebreakError
-from annotator.models import EncoderCard, Job, ModelVersion, Query, Round, Route, Slot
+from annotator.models import (
+    EncoderCard,
+    EncoderVersion,
+    Job,
+    ModelVersion,
+    Query,
+    Round,
+    Route,
+    Slot,
+)
 from annotator.services import jobs, rounds
 
 from .base import ReadOnlyAdmin
@@ -113,6 +122,15 @@ class EncoderCardAdmin(ReadOnlyAdmin):
 
     list_display = ["campaign", "encoder_key", "labels", "learnable", "sentence", "created_at"]
     list_filter = [("campaign", admin.RelatedOnlyFieldListFilter)]
+    list_select_related = ["campaign"]
+
+
+@admin.register(EncoderVersion)
+class EncoderVersionAdmin(ReadOnlyAdmin):
+    """Encoders that were trained on a campaign's answers; its page starts and rolls back."""
+
+    list_display = ["campaign", "number", "state", "method", "comparisons", "reason", "created_at"]
+    list_filter = [("campaign", admin.RelatedOnlyFieldListFilter), "state", "method"]
     list_select_related = ["campaign"]
 
 

@@ -21,7 +21,7 @@ from annotator.models import Campaign, Guidelines, Membership
 from annotator.services import campaigns as services
 from annotator.services.asking import check_asking
 
-POLICY = ("acquisition", "acquisition_config", "fall_back", "head", "encoder", "seed")
+POLICY = ("acquisition", "acquisition_config", "fall_back", "head", "encoder", "finetune", "seed")
 ROUTING = ("routing", "routing_config", "human_share", "human_minutes", "people_only")
 ASKING = ("form", "follow_ups", "form_options", "set_size", "candidates", "image_hosts")
 QUEUE = ("overlap", "batch_size", "labels_per_round", "queue_low", "lease_minutes")

@@ -43,6 +43,7 @@ REQUESTS: Final[dict[tuple[str, str], Any]] = {
         "rationale": "clearer",
         "active_ms": 5200,
     },
+    ("post", f"{CAMPAIGN}encoders/"): {"method": "lora", "plan": {"epochs": 2}},
     ("post", f"{CAMPAIGN}judges/"): {
         "name": "small-judge",
         "base_url": "http://localhost:11434/v1",
@@ -87,6 +88,32 @@ JUDGE: Final = {
     "measured_from": "2026-11-26T15:02:11Z",
     "created_at": "2026-11-26T15:02:11Z",
 }
+ENCODER: Final = {
+    "id": 4,
+    "campaign": "everyday",
+    "number": 1,
+    "base": "default",
+    "base_version": None,
+    "method": "lora",
+    "plan": {"epochs": 2},
+    "state": "not_promoted",
+    "detail": "",
+    "error": "",
+    "reason": "that it is better on the holdout may be chance: log-loss 0.641 against 0.652, "
+    "difference -0.031 to +0.010",
+    "record": {"seconds": 214.0, "prior_precision": 12.5},
+    "gate": {"n": 160, "prompts": 84},
+    "in_use": False,
+    "key": "reward:…",
+    "annotations_seen": 1240,
+    "comparisons": 1012,
+    "trigger": "asked for by ruth",
+    "download": "/api/encoders/4/download/",
+    "created_at": "2026-11-26T15:02:11Z",
+    "finished_at": "2026-11-26T15:09:30Z",
+    "promoted_at": None,
+    "rolled_back_at": None,
+}
 # What is answered, by method, path and status.
 ANSWERS: Final[dict[tuple[str, str, str], Any]] = {
     ("post", f"{CAMPAIGN}next/", "200"): ASSIGNMENT,
@@ -99,6 +126,8 @@ ANSWERS: Final[dict[tuple[str, str, str], Any]] = {
         "late": False,
         "recorded_at": "2026-11-26T15:12:04Z",
     },
+    ("post", f"{CAMPAIGN}encoders/", "202"): ENCODER,
+    ("get", "/api/encoders/{id}/", "200"): ENCODER,
     ("post", f"{CAMPAIGN}judges/", "201"): JUDGE,
     ("get", "/api/judges/{id}/", "200"): JUDGE,
     ("post", f"{CAMPAIGN}items/", "201"): {

@@ -39,6 +39,7 @@ TAGS: Final = {
     "work": "Annotating",
     "record": "What was answered",
     "loop": "The loop",
+    "finetuning": "Encoders",
     "judges": "Judges",
     "exports": "Exports",
     "webhooks": "Webhooks",

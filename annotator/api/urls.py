@@ -7,6 +7,7 @@ from annotator.api import (
     campaigns,
     docs,
     exports,
+    finetuning,
     imports,
     judges,
     loop,
@@ -48,6 +49,22 @@ urlpatterns = [
     ),
     path(f"{CAMPAIGN}models/", loop.ModelList.as_view(), name="api-models"),
     path(f"{CAMPAIGN}metrics/", loop.Metrics.as_view(), name="api-metrics"),
+    path(f"{CAMPAIGN}encoders/", finetuning.EncoderList.as_view(), name="api-encoders"),
+    path("encoders/<int:pk>/", finetuning.EncoderDetail.as_view(), name="api-encoder"),
+    path(
+        "encoders/<int:pk>/cancel/", finetuning.EncoderCancel.as_view(), name="api-encoder-cancel"
+    ),
+    path("encoders/<int:pk>/use/", finetuning.EncoderUse.as_view(), name="api-encoder-use"),
+    path(
+        "encoders/<int:pk>/roll-back/",
+        finetuning.EncoderRollBack.as_view(),
+        name="api-encoder-roll-back",
+    ),
+    path(
+        "encoders/<int:pk>/download/",
+        finetuning.EncoderDownload.as_view(),
+        name="api-encoder-download",
+    ),
     path(f"{CAMPAIGN}judges/", judges.JudgeList.as_view(), name="api-judges"),
     path("judges/<int:pk>/", judges.JudgeDetail.as_view(), name="api-judge"),
     path("judges/<int:pk>/judgements/", judges.JudgementList.as_view(), name="api-judgements"),

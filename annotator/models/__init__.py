@@ -7,7 +7,7 @@ from .dataset import Snapshot
 from .intake import Import
 from .job import Job
 from .judging import Judge, JudgeCall, Judgement, JudgeReport, Route
-from .learner import EncoderCard, ModelVersion
+from .learner import EncoderCard, EncoderVersion, ModelVersion
 from .picture import Picture
 from .pool import Item, ItemResponse, Prompt, Response
 from .quality import GoldAnswer
@@ -24,6 +24,7 @@ __all__ = [
     "CurationReport",
     "Delivery",
     "EncoderCard",
+    "EncoderVersion",
     "GoldAnswer",
     "Guidelines",
     "Import",

@@ -45,6 +45,10 @@ class Campaign(models.Model):
         ACCEPT = "accept", "good enough or not"
         EDIT = "edit", "rewrite a response"
 
+    class Finetune(models.TextChoices):
+        HAND = "hand", "by hand"
+        SATURATED = "saturated", "by hand, and by itself when the head has stopped getting better"
+
     class Candidates(models.TextChoices):
         ITEM = "item", "responses that were imported together"
         PROMPT = "prompt", "any responses to the same prompt"
@@ -107,6 +111,23 @@ class Campaign(models.Model):
         max_length=200,
         default="default",
         help_text="default, minilm, hashed, or hf:NAME for any Hugging Face model.",
+    )
+    finetune = models.CharField(
+        "fine-tuning",
+        max_length=10,
+        choices=Finetune,
+        default=Finetune.HAND,
+        help_text="When the encoder is trained on the answers. What comes of it is used only if it "
+        "is better on the holdout.",
+    )
+    encoder_version = models.ForeignKey(
+        "EncoderVersion",
+        null=True,
+        blank=True,
+        editable=False,
+        on_delete=models.SET_NULL,
+        related_name="+",
+        help_text="The fine-tuned encoder in use; none: the encoder above as it is.",
     )
     seed = models.PositiveIntegerField(default=20261120, help_text="All draws derive from it.")
 

@@ -21,6 +21,7 @@ class Webhook(models.Model):
         ROUND = "round.published", "a round published its questions"
         SNAPSHOT = "snapshot.ready", "an export can be downloaded"
         BUDGET = "budget.reached", "people's time or the money for a judge is spent"
+        ENCODER = "encoder.promoted", "a fine-tuned encoder is used from now on"
         TEST = "test", "somebody tries the address"
 
     campaign = models.ForeignKey(Campaign, on_delete=models.CASCADE, related_name="webhooks")

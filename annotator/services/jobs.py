@@ -7,6 +7,7 @@ from django.utils import timezone
 
 from annotator.models import Job
 from annotator.services import curation, routes
+from annotator.services.finetuning import fail_finetuning
 from annotator.services.intake import fail_import
 from annotator.services.rounds import fail_round
 from annotator.services.snapshots import fail_snapshot
@@ -35,6 +36,9 @@ def give_up(
         fail_round(round_id=int(arguments["round"]), error=error)
     elif kind == "curation":
         curation.let_go(arguments)
+    elif kind == "finetune":
+        version = int(arguments["version"])
+        fail_finetuning(version_id=version, error=error, cancelled=cancelled)
     elif kind == "import":
         fail_import(import_id=str(arguments["import"]), error=error, cancelled=cancelled)
     elif kind == "judge":

@@ -9,7 +9,7 @@ from django.core.files.storage import default_storage
 from django.db import models, transaction
 
 from annotator.errors import WrongState
-from annotator.models import Campaign, Snapshot
+from annotator.models import Campaign, EncoderVersion, Snapshot
 from annotator.services.locks import lock_pool
 from annotator.services.snapshots import drop_files
 
@@ -61,6 +61,8 @@ def delete_campaign(*, campaign: Campaign) -> None:
     if campaign.annotations.exists():
         raise WrongState("a campaign with answers stays: what people answered is never deleted")
     exports = list(Snapshot.objects.filter(campaign=campaign).values_list("path", flat=True))
+    encoders = EncoderVersion.objects.filter(campaign=campaign)
+    exports += [made.archive.get("folder", "") for made in encoders]
     for model, path in tables():
         _rows(model, path, campaign)._raw_delete("default")
     number = campaign.pk

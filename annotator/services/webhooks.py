@@ -17,7 +17,7 @@ from annotator.errors import InvalidInput
 from annotator.models import Annotation, Campaign, Delivery, Webhook
 
 Event = Webhook.Event
-OFFERED = (Event.ANNOTATION, Event.ROUND, Event.SNAPSHOT, Event.BUDGET)
+OFFERED = (Event.ANNOTATION, Event.ROUND, Event.SNAPSHOT, Event.BUDGET, Event.ENCODER)
 MOST = 20  # addresses a campaign
 
 # One statement, whatever the number of addresses: this stands on the path of every answer.

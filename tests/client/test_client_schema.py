@@ -16,7 +16,7 @@ from drf_spectacular.generators import SchemaGenerator
 
 import tiebreak.client
 from tiebreak import client
-from tiebreak.client import exports, imports, record, results, settings
+from tiebreak.client import encoders, exports, imports, record, results, settings
 from tiebreak.client.record import Record
 
 FOLDER = Path(tiebreak.client.__file__).parent
@@ -43,6 +43,7 @@ COMPONENTS: dict[type, str] = {
     client.Import: "Import",
     client.Export: "Snapshot",
     client.Webhook: "NewWebhook",
+    client.Encoder: "Encoder",
     client.Judge: "Judge",
     client.JudgeCall: "JudgeCall",
     client.Judgement: "Judgement",
@@ -193,6 +194,7 @@ def test_results_have_the_fields_of_the_document(document: dict[str, Any], kind:
     [
         ("Round", record.ENDED),
         ("Snapshot", exports.ENDED),
+        ("Encoder", encoders.ENDED),
         ("Import", (*imports.ENDED, imports.CHECKED)),
     ],
     ids=str,

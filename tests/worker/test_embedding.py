@@ -64,7 +64,8 @@ def test_two_processes_do_not_embed_the_same_texts(
 ) -> None:
     """While another process has its turn, its progress is told here and waited for."""
     index, told = textindex.refresh(campaign.pk), []
-    with embedding._turn(campaign) as mine, embedding._turn(campaign) as too:
+    source = embedding.Source.of(campaign)
+    with embedding._turn(campaign, source) as mine, embedding._turn(campaign, source) as too:
         assert (mine, too) == (True, False)
 
     def other_finishes(_: float) -> None:
@@ -73,6 +74,6 @@ def test_two_processes_do_not_embed_the_same_texts(
         store.append([index.keys()[row] for row in rows], np.ones((len(rows), 256)))
 
     monkeypatch.setattr(embedding.time, "sleep", other_finishes)
-    with embedding._turn(campaign):
+    with embedding._turn(campaign, source):
         embedding.ensure_features(campaign, index, progress=lambda *at: told.append(at))
     assert told == [(0, 16)]

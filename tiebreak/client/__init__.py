@@ -12,6 +12,7 @@ It needs urllib3 and nothing of the site. How to use it is in docs/how-to/client
 """
 
 from tiebreak.client.campaign import Campaign
+from tiebreak.client.encoders import Encoder
 from tiebreak.client.errors import (
     ApiError,
     Conflict,
@@ -75,6 +76,7 @@ __all__ = [
     "Corrupt",
     "Delivery",
     "Difference",
+    "Encoder",
     "EncoderCard",
     "Export",
     "ExportFailed",

@@ -5,8 +5,9 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, Unpack
+from typing import Any, Literal, Unpack
 
+from tiebreak.client.encoders import Encoder
 from tiebreak.client.exports import PROVENANCE, Export, rows
 from tiebreak.client.filling import Filling
 from tiebreak.client.http import Connection
@@ -99,6 +100,24 @@ class Campaign(Filling, Record, Answering):
         """Run a failed round again."""
         where = "POST /campaigns/{slug}/rounds/{number}/retry/"
         return read(Round, self._site.create(where, slug=self.slug, number=number))
+
+    # --- fine-tuned encoders -----------------------------------------------------------------
+
+    def encoders(self) -> list[Encoder]:
+        """Encoders that were trained on its answers, the newest first."""
+        pages = self._site.pages("GET /campaigns/{slug}/encoders/", slug=self.slug)
+        return [read(Encoder, row, _site=self._site) for row in pages]
+
+    def finetune(self, method: Literal["full", "lora"] = "full", **plan: Any) -> Encoder:
+        """Train the encoder on the answers; what comes of it is used only if it is better.
+
+        Args:
+            method: All weights, or low-rank adapters.
+            plan: Options that differ from their defaults, such as `epochs`.
+        """
+        body = {"method": method, "plan": plan}
+        row = self._site.create("POST /campaigns/{slug}/encoders/", body, slug=self.slug)
+        return read(Encoder, row, _site=self._site)
 
     # --- judges ------------------------------------------------------------------------------
 

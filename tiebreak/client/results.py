@@ -38,6 +38,7 @@ class CampaignInfo:
     fall_back: bool
     head: str
     encoder: str
+    finetune: str
     seed: int
     routing: str
     routing_config: dict[str, Any]

@@ -23,6 +23,7 @@ class CampaignSettings(TypedDict, total=False):
     fall_back: bool
     head: str
     encoder: str
+    finetune: Literal["hand", "saturated"]
     seed: int
     routing: str
     routing_config: dict[str, Any]

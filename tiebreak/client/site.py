@@ -9,6 +9,7 @@ from typing import Self, Unpack
 import urllib3
 
 from tiebreak.client.campaign import Campaign
+from tiebreak.client.encoders import Encoder
 from tiebreak.client.exports import Export
 from tiebreak.client.http import Connection
 from tiebreak.client.imports import Import
@@ -103,6 +104,10 @@ class Client:
     def judge(self, id: int) -> Judge:  # noqa: A002
         """One judge."""
         return read(Judge, self._site.call("GET /judges/{id}/", id=id), _site=self._site)
+
+    def encoder(self, id: int) -> Encoder:  # noqa: A002
+        """One encoder that was trained on a campaign's answers."""
+        return read(Encoder, self._site.call("GET /encoders/{id}/", id=id), _site=self._site)
 
     def webhook(self, id: int) -> Webhook:  # noqa: A002
         """One webhook."""

@@ -1,0 +1,96 @@
+"""What an encoder is trained on: the training answers of a campaign with their texts.
+
+They are read once and kept beside the checkpoints, so that another attempt trains on the same.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from annotator.models import EncoderVersion, ModelVersion, Query
+from annotator.services import finetuning as services
+from learning.data import Comparisons
+from learning.finetune.data import Examples
+from worker import arrays, encoderfiles, fitting, space, store, textindex
+from worker.cards import groups
+from worker.embedding import Progress
+from worker.heard import Heard, heard
+from worker.store import Ints, Labels
+
+Doubles = NDArray[np.float64]
+COLUMNS = ("left", "right", "outcome", "strength", "weight", "group", "noise")
+MOST_NOISE = 0.5  # a label that is as likely wrong as right says nothing
+
+
+def gather(version: EncoderVersion, *, progress: Progress) -> Examples:
+    """Read the answers as a round does, and keep them for later attempts.
+
+    Never those of held-out prompts; without those about the line of good enough. What judges said
+    is in where rounds learn from it, with its chance of being wrong as noise.
+    """
+    campaign = version.campaign
+    seen = store.count_annotations(campaign)  # before it is read, as in a round
+    found = space.load(campaign, progress=progress)
+    labels = store.labels(campaign, found.index)
+    said = heard(campaign, found)
+    learnt = fitting.fit(campaign, found, labels, ModelVersion.Kind.ALL, said).judges
+    comparisons, prompt, noise = _joined(labels, said, str(learnt.get("learnt_from", "both")))
+    table = {
+        "left": found.index.ids[comparisons.left],
+        "right": found.index.ids[comparisons.right],
+        "outcome": comparisons.outcome,
+        "strength": comparisons.strength,
+        "weight": comparisons.weight,
+        "group": groups(campaign, prompt),
+        "noise": noise,
+    }
+    arrays.save(encoderfiles.work(version) / "labels.npz", table)
+    services.keep(version=version, annotations_seen=seen, comparisons=len(comparisons))
+    return _examples(table)
+
+
+def kept(version: EncoderVersion) -> Examples | None:
+    """What an earlier attempt read, if there was one."""
+    table = arrays.read(encoderfiles.work(version) / "labels.npz")
+    return _examples(table) if set(COLUMNS) <= table.keys() else None
+
+
+def _joined(labels: Labels, said: Heard, source: str) -> tuple[Comparisons, Ints, Doubles]:
+    """People's and judges' comparisons, their prompts, and how likely each is wrong."""
+    usable = ~labels.holdout & ~labels.line
+    people, prompt = labels.comparisons.subset(usable), labels.prompt[usable]
+    if not len(said) or source == "people":
+        return people, prompt, np.zeros(len(people))
+    sure = said.rate < MOST_NOISE
+    judges = said.comparisons.subset(sure)
+    of = dict(Query.objects.filter(pk__in=said.query.tolist()).values_list("pk", "prompt_id"))
+    theirs = np.array([of[query] for query in said.query[sure].tolist()], np.int64)
+    if source == "judge":
+        return judges, theirs, said.rate[sure]
+    noise = np.concatenate([np.full(len(people), said.human), said.rate[sure]])
+    return people.joined(judges), np.concatenate([prompt, theirs]), noise
+
+
+def _examples(table: arrays.Arrays) -> Examples:
+    """With the texts, read by id: those never change. What was deleted meanwhile drops out."""
+    ends = np.stack([table["left"], table["right"]], axis=1)  # (n, 2) response ids
+    texts = list(textindex.read_texts(np.unique(ends)))
+    there = np.array([pk for pk, _, _ in texts], np.int64)
+    rows = textindex.find(there, ends.ravel()).reshape(-1, 2)
+    good = (rows >= 0).all(axis=1)
+    left, right = rows[good].T
+    noise = table["noise"][good]
+    return Examples(
+        prompts=tuple(prompt for _, prompt, _ in texts),
+        responses=tuple(text for _, _, text in texts),
+        comparisons=Comparisons.of(
+            left,
+            right,
+            table["outcome"][good],
+            strength=table["strength"][good],
+            weight=table["weight"][good],
+        ),
+        group=table["group"][good],
+        noise=noise if noise.any() else None,
+    )

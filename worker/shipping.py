@@ -1,0 +1,52 @@
+"""A version as one file to download: its Hugging Face folder in a tar archive."""
+
+from __future__ import annotations
+
+import hashlib
+import tarfile
+from dataclasses import replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from annotator.models import EncoderVersion
+from annotator.services.finetuning import Outcome
+from annotator.services.snapshots import drop_files, keep_files
+from worker import encoderfiles
+
+BLOCK = 1024 * 1024
+
+
+def ship(version: EncoderVersion, outcome: Outcome) -> Outcome:
+    """Write the archive into the store of exports; returns the outcome with where it is.
+
+    An attempt that is repeated writes over what the one before wrote.
+    """
+    name = f"{version.campaign.slug}-encoder-{version.number}"
+    key = f"encoder-{version.campaign_id}-{version.pk}"
+    with TemporaryDirectory(prefix="ship-", dir=encoderfiles.place(version)) as made:
+        folder = Path(made) / key
+        folder.mkdir()
+        path = folder / f"{name}.tar"
+        with tarfile.open(path, "w") as archive:
+            archive.add(encoderfiles.folder(version), arcname=name, filter=_anonymous)
+        about = {"folder": key, "name": path.name, "bytes": path.stat().st_size}
+        about["sha256"] = _checksum(path)
+        drop_files(name=key)
+        keep_files(folder=folder)
+    return replace(outcome, archive=about)
+
+
+def _anonymous(member: tarfile.TarInfo) -> tarfile.TarInfo:
+    """Without the names and numbers of this machine's accounts."""
+    member.uid = member.gid = 0
+    member.uname = member.gname = ""
+    member.mode = 0o755 if member.isdir() else 0o644
+    return member
+
+
+def _checksum(path: Path) -> str:
+    found = hashlib.sha256()
+    with path.open("rb") as stream:
+        while block := stream.read(BLOCK):
+            found.update(block)
+    return found.hexdigest()
