@@ -63,6 +63,27 @@ def _route(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(run=command.run)
 
 
+def _evaluate(parser: argparse.ArgumentParser) -> None:
+    from learning.finetune import evaluate
+
+    evaluate.add_arguments(parser)
+    parser.set_defaults(run=evaluate.run)
+
+
+def _score(parser: argparse.ArgumentParser) -> None:
+    from learning.finetune import score
+
+    score.add_arguments(parser)
+    parser.set_defaults(run=score.run)
+
+
+def _language_features(parser: argparse.ArgumentParser) -> None:
+    from learning.finetune import language_command
+
+    language_command.add_arguments(parser)
+    parser.set_defaults(run=language_command.run)
+
+
 def _catalogue(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", type=Path, metavar="FILE", help="write it here")
     parser.set_defaults(run=_print_catalogue)
@@ -85,6 +106,9 @@ _COMMANDS = {
     "judge-report": (_judge_report, "say how judges of a file agree with people, and how they err"),
     "serve-judge": (_serve_judge, "serve a judge on this machine that speaks the chat protocol"),
     "route": (_route, "let people and a judge answer files again, within budgets"),
+    "evaluate": (_evaluate, "say how good a reward model is on annotated files"),
+    "score": (_score, "write the reward of every response of a file"),
+    "language-features": (_language_features, "write how likely a language model finds responses"),
     "catalogue": (_catalogue, "print acquisition functions and heads with their options"),
 }
 

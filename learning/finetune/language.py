@@ -159,15 +159,13 @@ def predictive_entropy(
 def prompt_ids(model: CausalModel, prompt: Prompt) -> list[int]:
     """Return the tokens in front of a response; never empty if the model has a first token."""
     words = model.tokenizer
-    chat = not isinstance(prompt, str)
-    if chat:
-        turns = [Message(turn["role"], turn["content"]) for turn in prompt if turn]
-        text = model.prompt(turns)
-        special = not getattr(words, "chat_template", None)
+    if isinstance(prompt, str):
+        text, special = prompt, True
     else:
-        text, special = str(prompt), True
+        text = model.prompt([Message(turn["role"], turn["content"]) for turn in prompt])
+        special = not getattr(words, "chat_template", None)
     ids = list(words(well_formed(text), add_special_tokens=special)["input_ids"]) if text else []
-    if ids and ids[-1] == words.eos_token_id and not chat:
+    if ids and ids[-1] == words.eos_token_id and isinstance(prompt, str):
         ids.pop()  # some tokenizers end every text
     first = words.bos_token_id if words.bos_token_id is not None else words.eos_token_id
     return ids or ([] if first is None else [int(first)])
