@@ -12,7 +12,7 @@ from annotator.services.finetuning import before_it, in_use, took
 FIGURES = {  # of the gate: what it is called, and its decimals
     "log_loss": ("Log-loss", 3),
     "accuracy": ("Accuracy", 3),
-    "ece": ("Calibration error", 3),
+    "ece": ("Calibration error beyond chance", 3),
     "length": ("Miss of length's worth", 2),
 }
 

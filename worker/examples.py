@@ -36,7 +36,7 @@ def gather(version: EncoderVersion, *, progress: Progress) -> Examples:
     said = heard(campaign, found)
     learnt = fitting.fit(campaign, found, labels, ModelVersion.Kind.ALL, said).judges
     comparisons, prompt, noise = _joined(labels, said, str(learnt.get("learnt_from", "both")))
-    table = {
+    table: arrays.Arrays = {
         "left": found.index.ids[comparisons.left],
         "right": found.index.ids[comparisons.right],
         "outcome": comparisons.outcome,

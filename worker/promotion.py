@@ -80,12 +80,15 @@ def verdict_on(campaign: Campaign, rivals: Rivals, *, seed: int) -> gate.Verdict
     tested = labels.holdout & ~labels.line
     exam = labels.comparisons.subset(tested)
     chars = rivals.new.index.surface[:, NAMES.index("log_chars")].astype(np.float64)
-    sides = []
-    for found in (rivals.new, rivals.old):
-        fitted = fitting.fit(campaign, found, labels, ModelVersion.Kind.ALL, heard(campaign, found))
-        sides.append(logits(found, fitted, exam.pairs))
+
+    def side(found: Space) -> NDArray[np.float64]:
+        said = heard(campaign, found)
+        fitted = fitting.fit(campaign, found, labels, ModelVersion.Kind.ALL, said)
+        return logits(found, fitted, exam.pairs)
+
     return gate.examine(
-        *sides,
+        side(rivals.new),
+        side(rivals.old),
         exam.outcome,
         chars[exam.left] - chars[exam.right],
         labels.prompt[tested],

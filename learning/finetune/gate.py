@@ -21,6 +21,7 @@ Doubles = NDArray[np.float64]
 FEWEST: Final = 30  # prompts with an answer: with fewer, an interval says little
 DRAWS: Final = 2000
 _BINS: Final = 15
+_SIMULATED: Final = 400
 _CELLS: Final = 2_000_000  # of redrawn answers at a time: 16 MB
 _STEPS: Final = 25
 _LARGEST: Final = 20.0  # logits a standard deviation: beyond, the answers are separated
@@ -56,7 +57,7 @@ class Verdict:
         promoted: Whether the new model is to be used.
         reason: Why, in a sentence.
         log_loss: Of the winner among decisive answers, in nats; None with too few prompts.
-        ece: Expected calibration error, 15 bins, in [0, 1].
+        ece: Expected calibration error, 15 bins, beyond what chance alone would show.
         length: How far each model misses what length is worth to people: the size of the logits
             that one standard deviation of log length deserves besides its margin.
         accuracy: Share of winners with the higher reward; shown, decides nothing.
@@ -118,9 +119,9 @@ def examine(
     spread = float(gap.std())
     found = {
         "log_loss": _means(np.logaddexp(0.0, -towards), group, times),
-        "ece": _calibration(towards, group, times),
+        "ece": _calibration(towards, group, times, rng),
         "length": _length(towards, gap / spread if spread else gap, group, times),
-        "accuracy": _means(np.where(towards == 0, 0.5, towards > 0), group, times),
+        "accuracy": _means(_hits(towards), group, times),
     }
     promoted, reason = _decide(found["log_loss"], found["ece"], found["length"])
     return Verdict(promoted, reason, **found, n=int(decisive.sum()), prompts=k)
@@ -185,7 +186,7 @@ def _difference(values: Doubles, drawn: Doubles) -> Difference:
 
 
 def _sums(values: Doubles, group: NDArray[np.int64], k: int) -> Doubles:
-    return np.bincount(group, weights=values, minlength=k)
+    return np.asarray(np.bincount(group, weights=values, minlength=k), dtype=np.float64)
 
 
 def _means(values: Doubles, group: NDArray[np.int64], times: NDArray[np.int64]) -> Difference:
@@ -197,21 +198,63 @@ def _means(values: Doubles, group: NDArray[np.int64], times: NDArray[np.int64]) 
 
 
 def _calibration(
-    towards: Doubles, group: NDArray[np.int64], times: NDArray[np.int64]
+    towards: Doubles,
+    group: NDArray[np.int64],
+    times: NDArray[np.int64],
+    rng: np.random.Generator,
 ) -> Difference:
-    """Of expected calibration errors: within a bin, hits and confidence add up by prompt."""
+    """Of expected calibration errors beyond chance.
+
+    Within a bin, hits and confidence add up by prompt. Redrawing adds noise to what is noisy
+    already, and an error cannot be negative: so redrawn values count from their own mean.
+    """
     k, n = times.shape[1], len(group)
     size = times @ _sums(np.ones(n), group, k)
-    drawn, whole = [], []
+    drawn, whole, seed = [], [], int(rng.integers(2**31))  # the same luck for both
     for one in towards:
         sure = expit(np.abs(one))
-        gap = np.where(one == 0, 0.5, one > 0) - sure
-        place = np.minimum(np.floor(np.round(sure * _BINS, 9)).astype(np.int64), _BINS - 1)
-        cells = np.bincount(group * _BINS + place, weights=gap, minlength=k * _BINS)
+        place = _bin(sure)
+        cells = np.bincount(group * _BINS + place, weights=_hits(one) - sure, minlength=k * _BINS)
         by_prompt = cells.reshape(k, _BINS)
-        drawn.append(np.abs(times @ by_prompt).sum(axis=1) / size)
-        whole.append(np.abs(by_prompt.sum(axis=0)).sum() / n)
+        chance = by_chance(sure, np.random.default_rng(seed))
+        error = float(np.abs(by_prompt.sum(axis=0)).sum() / n) - chance
+        redrawn = np.abs(times @ by_prompt).sum(axis=1) / size
+        whole.append(error)
+        drawn.append(redrawn - redrawn.mean() + error)
     return _difference(np.array(whole), np.stack(drawn, axis=1))
+
+
+def by_chance(sure: Doubles, rng: np.random.Generator) -> float:
+    """Expected calibration error that perfectly calibrated answers would show by chance.
+
+    It grows with the number of bins that a model uses, so that plain errors flatter the model
+    that is never sure.
+
+    Args:
+        sure: Probability given to the predicted side, shape ``(n,)``, in [0.5, 1].
+        rng: Draws the answers.
+
+    Source:
+        Roelofs et al. (2022), arXiv:2012.08668, section 3: the bias of binned estimators.
+    """
+    inside = np.eye(_BINS)[_bin(sure)]  # (n, bins)
+    step = max(1, _CELLS // len(sure))
+    found = []
+    for start in range(0, _SIMULATED, step):
+        rows = min(step, _SIMULATED - start)
+        # A side that is no likelier than the other counts half, as in the metrics.
+        hit = np.where(sure == 0.5, 0.5, rng.random((rows, len(sure))) < sure)
+        found.append(np.abs((hit - sure) @ inside).sum(axis=1) / len(sure))
+    return float(np.concatenate(found).mean())
+
+
+def _bin(sure: Doubles) -> NDArray[np.int64]:
+    """As `learning.metrics.ece`: 0.6 / 0.1 is 5.999...: the rounding keeps it in its bin."""
+    return np.minimum(np.floor(np.round(sure * _BINS, 9)).astype(np.int64), _BINS - 1)
+
+
+def _hits(towards: Doubles) -> Doubles:
+    return np.asarray(np.where(towards == 0, 0.5, towards > 0), dtype=np.float64)
 
 
 def _length(
