@@ -12,8 +12,11 @@ from learning.finetune.errors import (
     OutOfMemory,
     UnusableModel,
 )
+from learning.finetune.memory import MemoryEstimate, estimate_memory
 from learning.finetune.model import base_of
 from learning.finetune.plan import Plan
+from learning.finetune.train import finetune
+from learning.finetune.train_state import Progress, Tuned, quiet
 
 __all__ = [
     "CheckpointFailed",
@@ -21,9 +24,15 @@ __all__ = [
     "Diverged",
     "Examples",
     "FinetuneError",
+    "MemoryEstimate",
     "NothingToLearn",
     "OutOfMemory",
     "Plan",
+    "Progress",
+    "Tuned",
     "UnusableModel",
     "base_of",
+    "estimate_memory",
+    "finetune",
+    "quiet",
 ]

@@ -8,7 +8,7 @@ where the scalar head lives. torch is imported when a model is loaded.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -81,10 +81,17 @@ class RewardModel:
             found = features.to(self.last.weight.dtype) @ self.last.weight[0]
             return found if bias is None else found + bias[0]
 
-    def read(self, rows: Sequence[Row], *, tokens: int = 16_384) -> NDArray[np.float32]:
+    def read(
+        self,
+        rows: Sequence[Row],
+        *,
+        tokens: int = 4_096,
+        tick: Callable[[], None] = lambda: None,
+    ) -> NDArray[np.float32]:
         """Return the features of rows, ``(n, dim)``, without gradients or dropout.
 
-        Rows go through by length, so that there is little padding, some ``tokens`` at a time.
+        Rows go through by length, so that there is little padding, some ``tokens`` at a time;
+        ``tick`` is called before each.
         """
         import torch
 
@@ -92,8 +99,9 @@ class RewardModel:
         device = next(self.core.parameters()).device
         training = self.core.training
         self.core.eval()
-        with torch.inference_mode():
+        with torch.no_grad():
             for part in parts(rows, tokens):
+                tick()
                 batch = texts.tensors([rows[place] for place in part], self.reader, device)
                 out[part] = self.features(batch).float().cpu().numpy()
         self.core.train(training)
@@ -294,7 +302,7 @@ def _reads_last_token(core: Any, last: Any) -> bool:
     ids = torch.full((1, 3), 0 if pad else 1, dtype=torch.long, device=device)
     try:
         with torch.no_grad():
-            core.eval()(input_ids=ids, attention_mask=torch.ones_like(ids))
+            core.eval()(input_ids=ids)
     except Exception as error:
         raise UnusableModel(f"The model does not run: {error}") from error
     finally:

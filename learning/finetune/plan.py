@@ -47,6 +47,9 @@ class Plan:
     lora_alpha: float = option(32.0, "Scale of the adapters.", low=0.001, high=10_000)
     weight_decay: float = option(0.01, "Decoupled weight decay of matrices.", low=0.0, high=1.0)
     warmup: float = option(0.06, "Share of the steps in which the rate rises.", low=0.0, high=1.0)
+    dropout: bool = option(
+        False, "Keep the model's dropout; it makes the two rewards of a pair noisy apart."
+    )
     clip: float = option(1.0, "Largest norm of a gradient.", low=0.0001, high=10_000)
     precision: str = option(
         "auto",

@@ -1,0 +1,108 @@
+"""Linear heads on a model's features: where training begins, and how far they may be trusted after.
+
+Before training: the scalar head starts at the Laplace head fitted on the frozen features, so that
+step 0 knows what they tell and the first steps do not tear them apart (linear probing, then fine
+tuning: Kumar et al. 2022, arXiv:2202.10054).
+
+After it: features that were trained on the labels separate these very labels too well, and the
+evidence of a head refitted on them believes what it sees. The prior precision is therefore chosen
+by labels that the features were not trained on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from learning.data import Comparisons
+from learning.heads import LinearBT
+from learning.heads._likelihood import AnswerModel
+from learning.metrics import log_loss
+from learning.scaling import Standardizer
+
+PRECISIONS: Final = tuple(float(one) for one in np.logspace(-1.0, 4.0, 11))
+_GAIN: Final = 1e-3  # nats that a fixed precision has to save over the evidence's own
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Probe:
+    """A scalar head and an answer model fitted on frozen features.
+
+    Attributes:
+        weight: Shape ``(d,)``, of the features as they are.
+        bias: Centres rewards; cancels in every margin.
+        answers: How margins become answers.
+    """
+
+    weight: NDArray[np.float64]
+    bias: float
+    answers: AnswerModel
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Held:
+    """One fold: features of a model, labels it was trained on, and labels it was not.
+
+    Attributes:
+        features: One row a response that occurs in either, shape ``(m, d)``.
+        train, test: Comparisons whose rows point into ``features``.
+    """
+
+    features: NDArray[np.float32]
+    train: Comparisons
+    test: Comparisons
+
+
+def probe(
+    features: NDArray[np.floating[Any]], data: Comparisons, *, tie: float | None = None
+) -> Probe:
+    """Fit the Laplace head on features and undo their scaling.
+
+    Args:
+        features: One row a response, shape ``(m, d)``.
+        data: Comparisons whose rows point into them, at least one.
+        tie: Fix Davidson's ``nu`` instead of estimating it.
+    """
+    scaling = Standardizer.fit(features, None, data.pairs)
+    belief = LinearBT(tie=tie).fit(scaling.transform(features, None), data)
+    weight = belief.theta / scaling.scale  # 0 where a feature does not vary
+    answers = AnswerModel(belief.tie, belief.strength_slope, belief.strength_cuts)
+    return Probe(weight, -float(weight @ scaling.mean), answers)
+
+
+def prior_precision(folds: Sequence[Held], *, tie: float | None = None) -> dict[str, Any]:
+    """Find the prior precision under which heads refitted on the features predict new labels best.
+
+    Each fold's head is fitted on the labels that its features were trained on, once under every
+    precision of ``PRECISIONS`` and once under the evidence's own, and asked about the others.
+
+    Returns:
+        ``prior_precision``, ``None`` where the evidence does as well within 0.001 nats;
+        ``evidence_log_loss`` and ``log_loss``: out of fold, of the evidence's own and of the best
+        fixed one, in nats, over all decisive labels held out.
+    """
+    held = [fold for fold in folds if fold.test.decisive.any() and len(fold.train)]
+    if not held:
+        return {"prior_precision": None, "evidence_log_loss": None, "log_loss": None}
+    choices: tuple[float | None, ...] = (None, *PRECISIONS)
+    found = np.zeros(len(choices))
+    for fold in held:
+        scaling = Standardizer.fit(fold.features, None, fold.train.pairs)
+        phi = scaling.transform(fold.features, None)
+        count = int(fold.test.decisive.sum())
+        for place, precision in enumerate(choices):
+            belief = LinearBT(tie=tie).fit(phi, fold.train, prior_precision=precision)
+            p = belief.preference(*belief.margin(phi, fold.test.pairs))
+            found[place] += count * log_loss(p, fold.test.outcome)
+    found /= sum(int(fold.test.decisive.sum()) for fold in held)
+    best = 1 + int(np.argmin(found[1:]))
+    chosen = choices[best] if found[best] < found[0] - _GAIN else None
+    return {
+        "prior_precision": chosen,
+        "evidence_log_loss": float(found[0]),
+        "log_loss": float(found[best]),
+    }

@@ -1,0 +1,177 @@
+"""How much memory training takes, estimated before anything is loaded.
+
+Counted: weights, gradients, both moments of AdamW, and what a forward pass keeps for the backward
+pass, which depends on the tokens that are computed at a time. The last part follows Korthikanti et
+al. (2022), arXiv:2205.05198, eq. 1, without tensor parallelism and without the attention matrices
+that fused kernels do not keep: about ``34 h`` bytes a token and layer at two bytes a number, where
+``h`` is the width; recomputing (section 5 there) keeps ``2 h`` a layer and one whole layer.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+
+from learning.finetune import texts
+from learning.finetune.data import Examples
+from learning.finetune.errors import OutOfMemory, UnusableModel
+from learning.finetune.model import assemble, check, last_layer
+from learning.finetune.plan import Plan
+
+_SAMPLE: Final = 512  # responses whose length is looked at
+_BASE: Final = 600 * 2**20  # bytes of torch and of the libraries themselves
+_CPU_PAIRS: Final = 8
+
+
+@dataclass(frozen=True, slots=True)
+class MemoryEstimate:
+    """Bytes by part.
+
+    Attributes:
+        weights: The model.
+        gradients: Of what is trained.
+        moments: Of AdamW, and the best weights so far that tuning keeps.
+        activations: Of ``pairs`` pairs at a time.
+        program: The libraries.
+        pairs: Pairs computed at a time at first.
+        least: Bytes of activations with one pair at a time.
+        available: Bytes that are free now, on the device that would be used.
+        trained: Numbers that are trained.
+    """
+
+    weights: int
+    gradients: int
+    moments: int
+    activations: int
+    program: int
+    pairs: int
+    least: int
+    available: int
+    trained: int
+
+    @property
+    def total(self) -> int:
+        """Bytes with ``pairs`` pairs at a time."""
+        return self.fixed + self.activations
+
+    @property
+    def fixed(self) -> int:
+        """Bytes without activations."""
+        return self.weights + self.gradients + self.moments + self.program
+
+    @property
+    def fits(self) -> bool:
+        """Whether one pair at a time fits."""
+        return self.fixed + self.least <= self.available
+
+    def to_dict(self) -> dict[str, int]:
+        """Return all of it as plain values."""
+        return {**asdict(self), "total": self.total}
+
+    def check(self) -> None:
+        """Refuse what cannot fit.
+
+        Raises:
+            OutOfMemory: it cannot, even with one pair at a time; says the figures.
+        """
+        if self.fits:
+            return
+        wanted, there = (self.fixed + self.least) / 2**30, self.available / 2**30
+        raise OutOfMemory(
+            f"Training needs about {wanted:.1f} GiB with one pair at a time, and {there:.1f} GiB "
+            "are free. LoRA, a shorter max_tokens or a smaller model needs less."
+        )
+
+
+def estimate_memory(base: Path, plan: Plan, examples: Examples) -> MemoryEstimate:
+    """Estimate, from the base's config and a sample of the texts; no weights are read.
+
+    Args:
+        base: Folder of an encoder, decoder or reward model.
+        plan: How it is to be trained.
+        examples: What on.
+
+    Raises:
+        UnusableModel: the folder cannot be trained from.
+    """
+    import torch
+    from transformers import AutoConfig, AutoModelForSequenceClassification, AutoTokenizer
+
+    check(base)
+    safe: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
+    try:
+        config = AutoConfig.from_pretrained(base, num_labels=1, **safe)
+        tokenizer = AutoTokenizer.from_pretrained(base, **safe)
+        texts.ready(tokenizer, config)
+        with torch.device("meta"):
+            core = AutoModelForSequenceClassification.from_config(config, trust_remote_code=False)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RuntimeError) as error:
+        raise UnusableModel(f"The model in {base.name} cannot be loaded: {error}") from error
+    made = assemble(core, tokenizer, limit=plan.max_tokens)
+    cuda = torch.cuda.is_available()
+    half = cuda and plan.precision != "float32"
+    lora = plan.method == "lora"
+    total = sum(one.numel() for one in core.parameters())
+    trained = _adapters(core, plan.lora_rank) if lora else total
+    pairs = plan.micro_batch or (plan.batch if cuda else min(_CPU_PAIRS, plan.batch))
+    longest = _longest(examples, made.reader)
+    text = config.get_text_config()
+    layers = int(getattr(text, "num_hidden_layers", 12))
+    width = int(getattr(text, "hidden_size", made.dim))
+
+    def kept(tokens: int) -> int:
+        whole = 34 * width * (1 if half else 2) * tokens
+        return whole + layers * 2 * width * tokens * 2 if plan.checkpointing else whole * layers
+
+    return MemoryEstimate(
+        weights=total * (2 if lora and half else 4),
+        gradients=4 * trained,
+        moments=8 * trained + (0 if plan.epochs else 4 * trained),
+        activations=kept(2 * pairs * longest),
+        program=_BASE,
+        pairs=pairs,
+        least=kept(2 * longest),
+        available=available(),
+        trained=trained,
+    )
+
+
+def available() -> int:
+    """Return bytes that are free on the GPU, or on this machine where there is none."""
+    import psutil
+    import torch
+
+    if torch.cuda.is_available():
+        free, _ = torch.cuda.mem_get_info()
+        return int(free)
+    return int(psutil.virtual_memory().available)
+
+
+def peak() -> int:
+    """Return the most bytes used so far, of the GPU or of this process."""
+    import resource
+
+    import torch
+
+    if torch.cuda.is_available():
+        return int(torch.cuda.max_memory_allocated())
+    return int(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss) * 1024
+
+
+def _adapters(core: Any, rank: int) -> int:
+    import torch
+
+    last = last_layer(core)
+    found = [m for m in core.modules() if isinstance(m, torch.nn.Linear) and m is not last]
+    beside = sum(rank * (m.in_features + m.out_features) for m in found)
+    return int(beside + last.in_features + 1)
+
+
+def _longest(examples: Examples, reader: texts.Reader) -> int:
+    """Tokens of a long text: the 95th percentile of a sample."""
+    spread = max(1, len(examples.responses) // _SAMPLE)
+    rows = reader.rows(examples.prompts[::spread], examples.responses[::spread])
+    return int(np.quantile([len(row) for row in rows], 0.95)) if rows else reader.limit
