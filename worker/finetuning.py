@@ -17,10 +17,8 @@ from django.conf import settings
 
 from annotator.models import Campaign, EncoderVersion
 from annotator.services import finetuning as services
-from learning.encoders import encoder_dim, encoder_key, huggingface, minilm, resolve
-from learning.finetune import Progress, finetune
-from learning.finetune.errors import CheckpointFailed, DeviceLost
-from learning.finetune.plan import Plan
+from learning.encoders import encoder_dim, encoder_key
+from learning.finetune import CheckpointFailed, DeviceLost, Plan, Progress, base_of, finetune
 from worker import embedding, encoderfiles, shipping, space
 from worker.embedding import Source
 from worker.examples import gather, kept
@@ -30,6 +28,7 @@ from worker.room import refuse_too_large
 
 State = EncoderVersion.State
 TELL_SECONDS = 1.0  # between two reports
+AFTER_TUNING = ("training", "saving")
 TRIES = 5  # for an encoder in use that changes while it is compared with
 
 
@@ -85,7 +84,7 @@ class _Run:
         examples.check()
         base, plan = base_folder(self.version), plan_of(self.version)
         memory = refuse_too_large(base, plan, examples)
-        services.keep(version=self.version, record={"memory": memory})
+        services.keep(version=self.version, record={"memory": {"estimate": memory}})
         where = encoderfiles.work(self.version)
         try:
             tuned = finetune(base, examples, plan, folder=where, report=self._training)
@@ -97,7 +96,7 @@ class _Run:
         name = f"reward:{model}"
         services.keep(
             version=self.version,
-            record={**tuned.record, "memory": memory},
+            record=tuned.record,
             key=encoder_key(name),
             dim=encoder_dim(name),
             path=str(model.relative_to(encoderfiles.root())),
@@ -129,8 +128,8 @@ class _Run:
 
     def _training(self, progress: Progress) -> None:
         """What the library reports, in words. Raises `Superseded` when somebody cancelled."""
-        state = State.TUNING if progress.stage == "tuning" else State.TRAINING
-        said = [] if progress.stage in (state, "training") else [progress.stage]
+        state = State.TRAINING if progress.stage in AFTER_TUNING else State.TUNING
+        said = [] if progress.stage in ("tuning", "training") else [progress.stage]
         if progress.loss is not None:
             said.append(f"loss {progress.loss:.3f}")
         if progress.tokens_per_second:
@@ -163,16 +162,9 @@ def base_folder(version: EncoderVersion) -> Path:
     """The model that the training starts from.
 
     Raises:
-        PermanentFailure: there is none: the encoder counts words.
-        LearningError: it is not there, or not what it claims to be.
+        LearningError: it is not there, is not what it claims to be, or has nothing to train.
     """
     if version.base_version is not None:
         encoderfiles.verify(version.base_version)
         return encoderfiles.folder(version.base_version)
-    name = resolve(embedding.encoder_name(version.campaign))
-    if name == "hashed":
-        raise PermanentFailure(services.WITHOUT_MODEL)
-    if name == "minilm":
-        minilm.verify(minilm.folder())
-        return minilm.folder()
-    return huggingface.locate(name.removeprefix("hf:"))
+    return base_of(embedding.encoder_name(version.campaign))

@@ -1,4 +1,4 @@
-"""A version as one file to download: its Hugging Face folder in a tar archive."""
+"""A version as one file to download: a Hugging Face folder with its card, in a tar archive."""
 
 from __future__ import annotations
 
@@ -11,7 +11,9 @@ from tempfile import TemporaryDirectory
 from annotator.models import EncoderVersion
 from annotator.services.finetuning import Outcome
 from annotator.services.snapshots import drop_files, keep_files
+from learning.finetune.export import export
 from worker import encoderfiles
+from worker.encodercard import facts
 
 BLOCK = 1024 * 1024
 
@@ -27,8 +29,9 @@ def ship(version: EncoderVersion, outcome: Outcome) -> Outcome:
         folder = Path(made) / key
         folder.mkdir()
         path = folder / f"{name}.tar"
+        shown = export(encoderfiles.folder(version), Path(made) / "model", facts(version))
         with tarfile.open(path, "w") as archive:
-            archive.add(encoderfiles.folder(version), arcname=name, filter=_anonymous)
+            archive.add(shown, arcname=name, filter=_anonymous)
         about = {"folder": key, "name": path.name, "bytes": path.stat().st_size}
         about["sha256"] = _checksum(path)
         drop_files(name=key)
