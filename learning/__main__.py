@@ -63,6 +63,13 @@ def _route(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(run=command.run)
 
 
+def _finetune(parser: argparse.ArgumentParser) -> None:
+    from learning.finetune import compare
+
+    compare.add_arguments(parser)
+    parser.set_defaults(run=compare.run)
+
+
 def _evaluate(parser: argparse.ArgumentParser) -> None:
     from learning.finetune import evaluate
 
@@ -106,6 +113,7 @@ _COMMANDS = {
     "judge-report": (_judge_report, "say how judges of a file agree with people, and how they err"),
     "serve-judge": (_serve_judge, "serve a judge on this machine that speaks the chat protocol"),
     "route": (_route, "let people and a judge answer files again, within budgets"),
+    "finetune": (_finetune, "say whether training the encoder pays, and from how many labels"),
     "evaluate": (_evaluate, "say how good a reward model is on annotated files"),
     "score": (_score, "write the reward of every response of a file"),
     "language-features": (_language_features, "write how likely a language model finds responses"),

@@ -70,4 +70,9 @@ def _about(model: Path) -> dict[str, Any]:
         raise EncoderError(f"{path} cannot be read: {error}") from error
     if not isinstance(found, dict):
         raise EncoderError(f"{path} must hold an object")
-    return {name: found[name] for name in _PUBLIC if name in found}
+    kept = {name: found[name] for name in _PUBLIC if name in found}
+    record = found.get("record")
+    answers = record.get("answers") if isinstance(record, dict) else None
+    if isinstance(answers, dict) and "tie" in answers:
+        kept.setdefault("tie", answers["tie"])
+    return kept

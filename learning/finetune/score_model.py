@@ -42,13 +42,13 @@ class Scorer:
     @property
     def temperature(self) -> float:
         """What margins are divided by to be log odds; 1 where nobody measured it."""
-        value = self.about.get("temperature", 1.0)
-        return float(value)
+        value = self.about.get("temperature")
+        return 1.0 if value is None else float(value)
 
     @property
     def tie(self) -> float | None:
         """Davidson's ``nu``, or nothing."""
-        value = self.about.get("tie")
+        value = self.about.get("tie", _answers(self.about).get("tie"))
         return None if value is None else float(value)
 
     def rewards(
@@ -111,9 +111,17 @@ def _about(path: Path) -> dict[str, Any]:
         raise EncoderError(f"{path} cannot be read: {error}") from error
     if not isinstance(about, dict):
         raise EncoderError(f"{path} must hold an object")
+    told = {"tie": _answers(about).get("tie"), **about}
     for name, lowest in (("temperature", math.ulp(0.0)), ("tie", 0.0)):
-        value = about.get(name, 1.0)
+        value = told.get(name)
         number = isinstance(value, int | float) and not isinstance(value, bool)
         if value is not None and not (number and lowest <= value < math.inf):
             raise EncoderError(f"{path}: {name} must be a number, got {value!r:.40}")
     return about
+
+
+def _answers(about: dict[str, Any]) -> dict[str, Any]:
+    """How margins become answers, as fine-tuning has learnt it."""
+    record = about.get("record")
+    found = record.get("answers") if isinstance(record, dict) else None
+    return found if isinstance(found, dict) else {}
