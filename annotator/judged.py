@@ -6,12 +6,25 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from django.db.models import Count, DecimalField, F, OuterRef, Q, QuerySet, Subquery, Sum, Value
+from django.db.models import (
+    Count,
+    DecimalField,
+    Exists,
+    F,
+    OuterRef,
+    Q,
+    QuerySet,
+    Subquery,
+    Sum,
+    Value,
+)
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 
-from annotator.models import Judge, JudgeCall, Judgement
+from annotator.models import Annotation, Annotator, Judge, JudgeCall, Judgement, Query
 from annotator.models.judging import MONEY
+
+DRAWN = (Query.Arm.RANDOM, Query.Arm.IMPORTED)  # from everything, by lot
 
 
 def with_figures(judges: QuerySet[Judge]) -> QuerySet[Any]:
@@ -35,6 +48,19 @@ def with_tokens(judgements: QuerySet[Judgement]) -> QuerySet[Any]:
             for way in ("in", "out")
         }
     )
+
+
+def doubly_decided(judge: Judge) -> int:
+    """Questions of the random stratum that people and the judge, as it is now, have decided."""
+    said = judge.judgements.filter(
+        created_at__gte=judge.measured_from, annotation__outcome=Annotation.Outcome.PREFERENCE
+    )
+    drawn = Q(query__arm__in=DRAWN) | Q(query__route__audit=True)
+    people = Annotation.objects.filter(
+        annotator__kind=Annotator.Kind.HUMAN, outcome=Annotation.Outcome.PREFERENCE
+    ).labels()
+    found = said.filter(drawn, query__withdrawn=False).exclude(p=0.5)
+    return found.filter(Exists(people.filter(query=OuterRef("query")))).count()
 
 
 def plain(money: Decimal) -> str:

@@ -10,8 +10,9 @@ from typing import Any
 from django.db.models import Count, QuerySet
 
 from annotator.charts import Chart, Point, round_curve, share_curve
-from annotator.judged import standing, with_figures
+from annotator.judged import doubly_decided, standing, with_figures
 from annotator.models import Campaign, Judge, JudgeReport, Route
+from annotator.services.budgets import AT_ONCE, pilot_questions
 
 REASONS = {
     "safety": "people's alone, by a tag",
@@ -19,6 +20,8 @@ REASONS = {
     "related": "the judge is related to the author of a response",
     "undecided": "the judge calls it a tie",
     "inconsistent": "the judge contradicts itself when sides are swapped",
+    "pilot": "the judge is being measured first",
+    "doubt": "the judge seems to have another taste than people",
     "drift": "the judge got worse",
     "audit": "drawn at random, to measure the judge",
     "value": "by the value of a person's answer",
@@ -31,14 +34,30 @@ ROUNDS = 60  # the newest that are drawn
 
 
 @dataclass(frozen=True)
+class PilotShown:
+    """How far measuring the judge has come.
+
+    Attributes:
+        state: ``pilot``, ``doubt`` or ``accepted``.
+        audited: Questions drawn at random that people and the judge have decided, by now.
+        wanted: So many are waited for.
+    """
+
+    state: str
+    audited: int
+    wanted: int
+
+
+@dataclass(frozen=True)
 class RoutedPage:
-    """Everything that the page of judges and routing shows. At most eight queries.
+    """Everything that the page of judges and routing shows. At most ten queries.
 
     Attributes:
         judges: With `asked`, `failed`, `spent` and their standing in words.
         routes: Questions by whom they went to and why, most frequent first.
         shares: Share of people by round.
         report: The newest report of the judge in force, or of the last one.
+        pilot: Of the judge that is asked, unless the policy measures nobody first.
         reliability, risk, frontier: Its charts.
     """
 
@@ -46,6 +65,7 @@ class RoutedPage:
     routes: list[tuple[str, str, int]]
     shares: Chart | None
     report: JudgeReport | None
+    pilot: PilotShown | None
     reliability: Chart | None
     risk: Chart | None
     frontier: Chart | None
@@ -62,6 +82,7 @@ def page(campaign: Campaign) -> RoutedPage:
         routes=_by_reason(routes),
         shares=_shares(routes),
         report=report,
+        pilot=_pilot(campaign, judges),
         reliability=reliability(figures),
         risk=risk(figures),
         frontier=frontier(figures),
@@ -71,6 +92,17 @@ def page(campaign: Campaign) -> RoutedPage:
 def _foremost(judges: list[Judge]) -> Judge:
     """The one that is asked; else the newest."""
     return next((judge for judge in judges if judge.active), judges[-1])
+
+
+def _pilot(campaign: Campaign, judges: list[Judge]) -> PilotShown | None:
+    """Counted now: a report may be of an hour ago."""
+    judge = next((judge for judge in judges if judge.active), None)
+    wanted = pilot_questions(campaign)
+    if judge is None or campaign.routing in AT_ONCE:
+        return None
+    report = judge.reports.filter(created_at__gte=judge.measured_from).first()
+    told = (report.figures.get("pilot") or {}) if report is not None else {}
+    return PilotShown(told.get("state", "pilot"), doubly_decided(judge), wanted)
 
 
 def _by_reason(routes: QuerySet[Route]) -> list[tuple[str, str, int]]:

@@ -87,7 +87,7 @@ def heard(campaign: Campaign, found: Space) -> Heard:
         return Heard.nothing()
     human = people_error(campaign)
     tables = [judged(campaign, judge, found) for judge in asked]
-    parts = [_said_by(table, found, human) for table in tables]
+    parts = [_said_by(table, found, human, table.signs.answered) for table in tables]
     comparisons = Comparisons.none()
     for one, _, _ in parts:
         comparisons = comparisons.joined(one)
@@ -101,8 +101,16 @@ def heard(campaign: Campaign, found: Space) -> Heard:
     )
 
 
-def _said_by(table: Table, found: Space, human: HumanError) -> tuple[Comparisons, Doubles, Ints]:
-    rows = np.flatnonzero(table.signs.answered)
+def of_judge(table: Table, found: Space, human: HumanError) -> Heard:
+    """What one judge, as it is now, put before something else."""
+    said = _said_by(table, found, human, table.signs.answered & table.current)
+    return Heard(*said, drawn=table.query[table.drawn], human=human.value)
+
+
+def _said_by(
+    table: Table, found: Space, human: HumanError, which: Bools
+) -> tuple[Comparisons, Doubles, Ints]:
+    rows = np.flatnonzero(which)
     if not len(rows):
         return Comparisons.none(), np.empty(0), np.empty(0, np.int64)
     rates = error_model(table, human).predict(table.signs.subset(rows))

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from annotator.models import Campaign, Judge, JudgeCall, QueryResponse, Route
+from annotator.services import judges
 from learning.errors import NotEnoughData
 from learning.estimation import Mean, win_rates
 from learning.judges.bias import Position, position
@@ -17,7 +18,8 @@ from learning.routing.drift import watch
 from learning.routing.error import HumanError
 from learning.routing.frontier import LEAST, frontier
 from learning.routing.guarantee import Calibration, risk_coverage, threshold
-from worker.heard import Table, error_model, people_error, tags_of
+from worker.heard import Table, error_model, tags_of
+from worker.piloting import Pilot
 from worker.routing import expected_seconds
 from worker.space import Space
 from worker.store import Ints
@@ -29,18 +31,23 @@ MOST_POINTS: Final = 100  # of a curve
 ALPHA, DELTA = 0.2, 0.1  # of the promise that is shown, whatever the policy
 
 
-def due(judge: Judge, table: Table) -> bool:
-    """Whether a report would say something new."""
+def due(judge: Judge, table: Table, pilot: Pilot) -> bool:
+    """Whether a report would say something new: on more questions, or of the pilot."""
     newest = judge.reports.first()
     audited = int(table.audit.sum())
-    return audited > 0 and (newest is None or audited >= AGAIN * newest.audited)
+    if newest is None or not audited:
+        return audited > 0
+    moved = judges.accepted(judge) != pilot.accepted
+    return moved or audited >= AGAIN * newest.audited
 
 
-def measure(campaign: Campaign, judge: Judge, found: Space, table: Table) -> dict[str, Any] | None:
+def measure(
+    campaign: Campaign, judge: Judge, found: Space, table: Table, *, human: HumanError, pilot: Pilot
+) -> dict[str, Any] | None:
     """All figures, as plain JSON, null where one cannot be had yet; None if nothing is new."""
-    if not due(judge, table):
+    if not due(judge, table, pilot):
         return None
-    rows, human = np.flatnonzero(table.audit), people_error(campaign)
+    rows = np.flatnonzero(table.audit)
     rng = np.random.default_rng(campaign.seed)
     confidence, wrong = table.signs.confidence[rows], table.wrong[rows]
     curve = risk_coverage(confidence, wrong)
@@ -54,6 +61,7 @@ def measure(campaign: Campaign, judge: Judge, found: Space, table: Table) -> dic
             "audited": len(rows),
             "judged": len(table.query),
             "human_error": asdict(human),
+            "pilot": pilot.told,
             "bias": bias,
             "risk_coverage": {
                 "coverage": curve.coverage[keep],

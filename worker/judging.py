@@ -20,13 +20,13 @@ from urllib.parse import urlsplit
 
 import numpy as np
 from django.conf import settings
-from django.db.models import Count, Prefetch, Q, QuerySet
+from django.db.models import QuerySet
 
 from annotator import selectors
 from annotator.errors import InvalidAnswer
 from annotator.forms import Shown, Step, parse
-from annotator.models import Annotation, Campaign, Judge, Judgement, Query, QueryResponse
-from annotator.services import judges, routes, webhooks
+from annotator.models import Campaign, Judge, Query
+from annotator.services import budgets, judges, routes, webhooks
 from learning.errors import LearningError
 from learning.judges.asking import EndpointJudge
 from learning.judges.base import Ask, Call
@@ -55,10 +55,9 @@ from learning.judges.templates import template
 from learning.judges.yes_no import EndpointYesNo, LocalYesNo
 from learning.routing.drift import watch
 from learning.text import last_user_turn
-from worker import judge_report, routing, space
-from worker.heard import Table, judged
+from worker import judge_report, piloting, routing, space
+from worker.heard import judged, people_error
 from worker.jobs import RunningJob, Superseded
-from worker.space import Space
 
 logger = logging.getLogger(__name__)
 CHUNK: Final = 200  # questions that are in memory at once
@@ -71,18 +70,20 @@ def run(job: RunningJob) -> None:
     """Ask what was not asked yet, then route; what the judge does not answer goes to people."""
     campaign = Campaign.objects.get(pk=job.arguments["campaign"])
     judge = judges.asked(campaign)
+    asking = None
     if judge is not None:
-        _ask_all(job, campaign, judge)
-        judge.refresh_from_db()
+        known = campaign.routing in budgets.AT_ONCE or judges.accepted(judge)
+        asking = _Asking(job, campaign, judge)
+        asking.ask(piloting.unasked(campaign, judge, waiting=known))
     if not _runs(campaign):  # whoever resumes it has the sweep go on with the rest
         with job.fence():
             return
     job.progress(0, 0, "routing")
-    if judge is None or _looks_at_order_alone(judge):
+    if judge is None or asking is None or _looks_at_order_alone(judge):
         with job.fence():
             routes.route_to_people(campaign=campaign, judge=judge, reason="no_judge")
     else:
-        _decide(job, campaign, judge)
+        _decide(asking)
     routes.go_on(campaign)  # what was published in the meantime
 
 
@@ -91,12 +92,34 @@ def _runs(campaign: Campaign) -> bool:
     return Campaign.objects.filter(pk=campaign.pk, state=Campaign.State.RUNNING).exists()
 
 
-def _decide(job: RunningJob, campaign: Campaign, judge: Judge) -> None:
-    """Route, and say anew what is known of the judge when enough has come in."""
+def _decide(asking: _Asking) -> None:
+    """Route, and say anew what is known of the judge when enough has come in.
+
+    A judge that is not accepted yet is asked about a sample of what waits; one that has just
+    been accepted about all of it. So what waits is decided about in one go, either way.
+    """
+    job, campaign, judge = asking.job, asking.campaign, asking.judge
     found = space.load(campaign, progress=lambda done, n: job.progress(done, n, "embedding"))
-    table = judged(campaign, judge, found)
-    decisions = routing.decisions(campaign, found, table)
-    figures = _figures(campaign, judge, found, table)
+    table, human = judged(campaign, judge, found), people_error(campaign)
+    pilot, belief = piloting.look(campaign, found, table, human)
+    drawn = np.empty(0, np.int64) if pilot.accepted else piloting.draw(campaign, pilot, table)
+    more = piloting.unasked(campaign, judge, waiting=True if pilot.accepted else drawn)
+    if judges.asked(campaign) == judge and asking.ask(more):
+        if not _runs(campaign):
+            with job.fence():
+                return
+        if _looks_at_order_alone(judge):
+            with job.fence():
+                routes.route_to_people(campaign=campaign, judge=judge, reason="no_judge")
+            return
+        if pilot.accepted:
+            table = judged(campaign, judge, found)
+    if pilot.accepted:
+        known = routing.knowledge(table, human, belief)
+        decisions = routing.decisions(campaign, found, table, known)
+    else:
+        decisions = piloting.decisions(campaign, pilot, drawn)
+    figures = _figures(campaign, judge, found, table, human, pilot)
     worse = watch(table.watched).sentence
     with job.fence():
         routes.apply_routes(
@@ -108,10 +131,11 @@ def _decide(job: RunningJob, campaign: Campaign, judge: Judge) -> None:
             judges.stop_asking(judge=judge, why=worse)
 
 
-def _figures(campaign: Campaign, judge: Judge, found: Space, table: Table) -> dict[str, Any] | None:
+def _figures(*known: Any) -> dict[str, Any] | None:
     """A new report, if there is one: a figure that cannot be had keeps no question waiting."""
+    campaign, judge, found, table, human, pilot = known
     try:
-        return judge_report.measure(campaign, judge, found, table)
+        return judge_report.measure(campaign, judge, found, table, human=human, pilot=pilot)
     except LearningError:
         logger.exception("judge %s of %s could not be measured", judge, campaign)
         return None
@@ -128,19 +152,35 @@ def _looks_at_order_alone(judge: Judge) -> bool:
     return found
 
 
-def _ask_all(job: RunningJob, campaign: Campaign, judge: Judge) -> None:
-    """Ask chunk by chunk until everything is answered, or something ends it."""
-    waiting = unasked(campaign, judge)
-    done, total = 0, waiting.count()
-    if not total:
-        return
-    budget = Budget(judge.spend_limit, spent=judges.spent(judge))
-    stop = Stop()
-    try:
+class _Asking:
+    """One run's questions to the judge."""
+
+    def __init__(self, job: RunningJob, campaign: Campaign, judge: Judge) -> None:
+        self.job, self.campaign, self.judge = job, campaign, judge
+        self.left: set[int] = set()  # that the endpoint did not answer: not asked again in this run
+
+    def ask(self, questions: QuerySet[Query]) -> bool:
+        """Ask chunk by chunk until everything is answered, or something ends it.
+
+        Returns whether there was anything to ask.
+        """
+        waiting = questions.exclude(pk__in=self.left)
+        total = waiting.count()
+        if total:
+            budget = Budget(self.judge.spend_limit, spent=judges.spent(self.judge))
+            try:
+                self._ask(questions, total, budget)
+            except LearningError as error:  # before the first question: address, key, model
+                _say_why(self.campaign, self.judge, error)
+            self.judge.refresh_from_db()
+        return total > 0
+
+    def _ask(self, questions: QuerySet[Query], total: int, budget: Budget) -> None:
+        job, campaign, judge, stop, done = self.job, self.campaign, self.judge, Stop(), 0
+        told = f"asking {judge.name}"
         with answering(judge, budget, stop) as who:
-            left: set[int] = set()  # that the endpoint did not answer: not asked again in this run
-            while _runs(campaign) and (chunk := list(waiting.exclude(pk__in=left)[:CHUNK])):
-                job.progress(done, total, f"asking {judge.name}")
+            while _runs(campaign) and (chunk := list(questions.exclude(pk__in=self.left)[:CHUNK])):
+                job.progress(done, total, told)
                 asked = _Chunk(campaign, judge, chunk)
                 asked.refuse()
                 ran = Run(
@@ -155,10 +195,10 @@ def _ask_all(job: RunningJob, campaign: Campaign, judge: Judge) -> None:
                     for one in ran:
                         done += 1
                         if one.left:
-                            left.add(int(str(one.key)))
+                            self.left.add(int(str(one.key)))
                         if not _runs(campaign):
                             stop.set()
-                        job.progress(done, total, f"asking {judge.name}")
+                        job.progress(done, total, told)
                 except Superseded:
                     stop.set()
                     raise
@@ -167,35 +207,6 @@ def _ask_all(job: RunningJob, campaign: Campaign, judge: Judge) -> None:
                 if ran.report.stopped is not None and not stop:
                     _say_why(campaign, judge, ran.report.stopped)
                     return
-    except LearningError as error:  # before the first question: address, key, template, model
-        _say_why(campaign, judge, error)
-
-
-def unasked(campaign: Campaign, judge: Judge) -> QuerySet[Query]:
-    """What this judge is to be asked: what waits, the whole random arm, a sample of history."""
-    said = Judgement.objects.filter(judge=judge).values("query_id")
-    waits = Q(pk__in=routes.unrouted(campaign).values("pk"))
-    history = Q(pk__in=history_sample(campaign, judge.history_sample))
-    found = Query.objects.filter(campaign=campaign, withdrawn=False).exclude(pk__in=said)
-    found = found.filter(waits | history | Q(arm=Query.Arm.RANDOM)).select_related("prompt")
-    members = QueryResponse.objects.select_related("response__prompt").order_by("response_id")
-    return found.prefetch_related(Prefetch("members", members)).order_by("pk")
-
-
-def history_sample(campaign: Campaign, size: int) -> list[int]:
-    """Imported questions with an answer of a person, drawn by lot; a larger sample adds to it.
-
-    None on held-out prompts: what is learnt of the judge there would reach the training.
-    """
-    if not size:
-        return []
-    people = Annotation.objects.filter(campaign=campaign, annotator__kind="human").judgements()
-    found = Query.objects.filter(campaign=campaign, arm=Query.Arm.IMPORTED)
-    found = found.filter(prompt__is_holdout=False, pk__in=people.values("query_id"))
-    several = found.annotate(n=Count("members")).filter(n__gte=2)
-    ids = np.sort(np.fromiter(several.values_list("pk", flat=True), np.int64))
-    lots = np.random.default_rng(campaign.seed).random(int(ids.max(initial=0)) + 1)
-    return [int(pk) for pk in ids[np.argsort(lots[ids], kind="stable")][:size]]
 
 
 @contextmanager

@@ -10,37 +10,39 @@ from numpy.typing import NDArray
 
 from annotator.models import Campaign, Route
 from annotator.services import budgets, routes
-from learning import heads
 from learning.answering import pair_features
-from learning.data import Pool
+from learning.data import Belief, Pool
 from learning.routing import policies
 from learning.routing.data import HUMAN, JUDGE, WAIT, Budget, Decisions, Questions
 from learning.routing.drift import watch
-from learning.routing.fusion import weighted
+from learning.routing.error import HumanError
 from learning.routing.guarantee import Calibration
 from learning.routing.policies.base import rules
-from worker import choosing, fitting, store
-from worker.heard import Table, error_model, heard, people_error
+from worker import choosing
+from worker.heard import Table, error_model
 from worker.space import Space
 from worker.store import Ints
 
 Doubles = NDArray[np.float64]
 
-USUAL_SECONDS: Final = 30.0  # of a person, before anybody was timed
 TO: Final = {HUMAN: Route.To.HUMAN, JUDGE: Route.To.JUDGE, WAIT: Route.To.NOBODY}
 
 
-def decisions(campaign: Campaign, found: Space, table: Table) -> list[routes.Decision]:
+def decisions(
+    campaign: Campaign, found: Space, table: Table, known: policies.Knowledge
+) -> list[routes.Decision]:
     """Decide about everything that waits for it."""
     waiting = routes.unrouted(campaign).values_list("pk", flat=True)
-    made = _decide(campaign, found, table) if table.waits.any() else []
-    known = {one.query_id for one in made}
+    made = _decide(campaign, found, table, known) if table.waits.any() else []
+    decided = {one.query_id for one in made}
     # One response alone, or no answer at all.
-    rest = [pk for pk in waiting if pk not in known]
+    rest = [pk for pk in waiting if pk not in decided]
     return made + [routes.Decision(pk, Route.To.HUMAN, "no_judge") for pk in rest]
 
 
-def _decide(campaign: Campaign, found: Space, table: Table) -> list[routes.Decision]:
+def _decide(
+    campaign: Campaign, found: Space, table: Table, known: policies.Knowledge
+) -> list[routes.Decision]:
     rows = np.flatnonzero(table.waits)
     pool = Pool(
         features=found.phi,
@@ -57,7 +59,6 @@ def _decide(campaign: Campaign, found: Space, table: Table) -> list[routes.Decis
         seconds=seconds,
     )
     left = budgets.human_seconds_left(campaign)
-    known = knowledge(campaign, found, table)
     rng = np.random.default_rng([campaign.seed, int(table.query[rows].max())])
     made = policies.get(campaign.routing).route(
         questions,
@@ -99,20 +100,12 @@ def _beyond_share(
     return replace(made, who=who, reason=tuple(reason), seconds=spent, propensity=propensity)
 
 
-def knowledge(campaign: Campaign, found: Space, table: Table) -> policies.Knowledge:
+def knowledge(table: Table, human: HumanError, belief: Belief) -> policies.Knowledge:
     """What the campaign has found out about people and the judge."""
-    human = people_error(campaign)
-    error = error_model(table, human)
     audit = table.audit
     confidence, wrong = table.signs.confidence[audit], table.wrong[audit] > 0.5
-    labels = store.labels(campaign, found.index)
-    usable = ~labels.holdout & (found.has_line | ~labels.line)
-    both = heard(campaign, found).beside(labels.comparisons.subset(usable), labels.query[usable])
-    head = heads.get(fitting.head_name(campaign, found))
-    seen = weighted(both.comparisons, both.epsilon)
-    belief = head.fit(found.phi, seen, recurring=heads.recurring(found.trainable))
     return policies.Knowledge(
-        error=error,
+        error=error_model(table, human),
         belief=belief,
         human=human,
         calibration=Calibration(confidence, wrong),
@@ -124,5 +117,5 @@ def expected_seconds(campaign: Campaign, found: Space, pairs: Ints) -> Doubles:
     """A person's time for each pair, from the campaign's own events; 30 s before there are any."""
     costs = choosing.costs(campaign, found)
     if not costs.timed:
-        return np.full(len(pairs), USUAL_SECONDS)
+        return np.full(len(pairs), budgets.USUAL_SECONDS)
     return np.asarray(costs.seconds(pair_features(found.surface, pairs)), np.float64)

@@ -31,6 +31,7 @@ from annotator.services import webhooks
 ALL_HUMAN = "all_human"
 MIND = ("provider", "base_url", "model", "mode", "template")  # another one is another judge
 WORSE = "it got worse"
+ACCEPTED = "accepted"  # of a pilot
 BRIEF = 500  # characters of an error that are kept
 PART = re.compile(r"[a-z_]{1,40}")  # of a prompt
 ODD = re.compile(r"[\0\ud800-\udfff]")
@@ -190,6 +191,12 @@ def asked(campaign: Campaign) -> Judge | None:
     fine = Q(trouble="") | Q(retry_at__lte=Now())
     found: Judge | None = campaign.judges.filter(fine, active=True).first()
     return found
+
+
+def accepted(judge: Judge) -> bool:
+    """Whether the newest report on the judge as it is now lets it answer all that waits."""
+    newest = judge.reports.filter(created_at__gte=judge.measured_from).first()
+    return newest is not None and (newest.figures.get("pilot") or {}).get("state") == ACCEPTED
 
 
 def spent(judge: Judge) -> Decimal:

@@ -115,7 +115,8 @@ def go_on(campaign: Campaign) -> bool:
     """
     if campaign.jobs.live().filter(key=judge_key(campaign.pk)).exists():
         return False
-    if not budgets.spent(campaign):
+    spent = budgets.spent(campaign)
+    if not spent and budgets.human_seconds_free(campaign) >= budgets.usual_seconds(campaign):
         _ask_again(campaign)
     if not unrouted(campaign).exists():
         return False

@@ -29,11 +29,19 @@ from learning.routing.error import (
 from learning.routing.fusion import Fused, fuse, weighted
 from learning.routing.gain import GainModel, TagGain, draw_mixes, fit_gain, tag_gains
 from learning.routing.guarantee import Calibration, Threshold, risk_coverage, threshold
-from learning.routing.policies import DEFAULT_POLICY, POLICIES, Knowledge, Policy, get
+from learning.routing.policies import (
+    AUDIT_SHARE,
+    DEFAULT_POLICY,
+    POLICIES,
+    Knowledge,
+    Policy,
+    get,
+)
 from learning.routing.source import Labels, Learnt, learn
 from learning.routing.value import advantage, human_value
 
 __all__ = [
+    "AUDIT_SHARE",
     "DEFAULT_POLICY",
     "HUMAN",
     "JUDGE",

@@ -26,6 +26,8 @@ REASONS: Final = (
     "related",  # the judge is related to the author of a response
     "undecided",  # the judge called it a tie
     "inconsistent",  # the judge changed its mind with the order of the responses
+    "pilot",  # the judge is being measured: it was asked about drawn questions alone
+    "doubt",  # by what both said, its taste seems another than people's
     "drift",  # the judge got worse; nothing is left to it until it is looked at
     "audit",  # drawn at random, whatever is known about it
     "value",  # a person's answer is (not) worth its time

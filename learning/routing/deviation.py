@@ -14,6 +14,7 @@ adaptation", with the width of the second part chosen by evidence.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -31,6 +32,7 @@ Flags = NDArray[np.bool_]
 KAPPAS: Final = (0.0, 0.3, 1.0, 3.0, 10.0)
 LEAST: Final = 30  # answers of people below which nothing is said of tastes
 _OTHER: Final = 3.0  # from here on the judge has another taste
+DOUBT: Final = 0.4  # what two of five that are equally likely have before there is any evidence
 _CLEARLY: Final = 5.0  # nats of evidence against one taste: 150 to one
 
 
@@ -41,15 +43,27 @@ class Deviation:
     Attributes:
         kappa: How far it may depart from people's, the most probable of :data:`KAPPAS`.
         gain: Evidence for that against one taste for both, in nats, at least 0.
+        doubt: Probability that it has another taste, a ``kappa`` of 3 or more, each of
+            :data:`KAPPAS` being as likely beforehand; 0 where there is no evidence at all.
     """
 
     kappa: float = 0.0
     gain: float = 0.0
+    doubt: float = 0.0
 
     @property
     def other_taste(self) -> bool:
         """Whether the judge's labels say next to nothing about people's preferences."""
         return self.kappa >= _OTHER and self.gain > _CLEARLY
+
+    @property
+    def doubtful(self) -> bool:
+        """Whether the evidence is rather for another taste: no more is to be spent on the judge.
+
+        More answers of people may settle it, either way; its labels stay in the fit meanwhile,
+        with the ``kappa`` that is most probable.
+        """
+        return self.doubt > DOUBT
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -175,11 +189,21 @@ def find(
     best, belief = Deviation(), fit(everything, 0.0)
     if enough and isinstance(belief, Posterior):
         alone = belief.log_evidence
+        gains = {0.0: 0.0}
         for kappa in KAPPAS[1:]:
             found = fit(everything, kappa)
-            gain = found.log_evidence - alone
+            gains[kappa] = gain = found.log_evidence - alone
             if gain > best.gain:
                 best, belief = Deviation(kappa, gain), found
             elif gain < best.gain - _CLEARLY:
                 break
+        best = replace(best, doubt=_doubt(gains))
     return best, fit(human, 0.0) if best.other_taste else belief
+
+
+def _doubt(gains: Mapping[float, float]) -> float:
+    """P(another taste) by the evidence for each ``kappa`` that was tried, in nats."""
+    most = max(gains.values())
+    share = {kappa: np.exp(gain - most) for kappa, gain in gains.items()}
+    other = sum(part for kappa, part in share.items() if kappa >= _OTHER)
+    return float(other / sum(share.values()))

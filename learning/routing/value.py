@@ -1,4 +1,4 @@
-"""What a person's answer is worth where the judge has given one already."""
+"""What an answer is worth: a person's where the judge has given one, and the judge's itself."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from learning.acquisition.base import kappa_weight
 
 Doubles = NDArray[np.float64]
+Flags = NDArray[np.bool_]
 
 
 def advantage(error: Doubles, human: float) -> Doubles:
@@ -48,3 +49,24 @@ def human_value(
         Shape ``(n,)``, at least 0, per second.
     """
     return np.asarray(s2 * kappa_weight(mu, s2) * advantage(error, human) / seconds)
+
+
+def worth_asking(error: Doubles, usable: Flags, *, human: float, price: float) -> bool:
+    """Return whether a judge's answer tells more for its price than a person's does for theirs.
+
+    ``mean((1 - 2e)^2) / price > (1 - 2h)^2``, over questions drawn at random. Where the judge
+    gave no usable answer it told nothing, and was paid all the same.
+
+    Args:
+        error: P(the judge is wrong), shape ``(n,)``.
+        usable: Where it named a winner, and the same one in both orders, shape ``(n,)``.
+        human: P(a person is wrong), in [0, 1/2).
+        price: Of a judge's answer in both orders, in answers of a person, at least 0.
+
+    Returns:
+        ``True`` with no questions at all: nothing speaks against it.
+    """
+    if not len(error):
+        return True
+    told = np.where(usable, np.square(1.0 - 2.0 * error), 0.0)
+    return bool(told.mean() > price * (1.0 - 2.0 * human) ** 2)

@@ -23,7 +23,10 @@ def longer(body: Any) -> str:
     return f'{{"reason": "longer", "choice": "{best}", "strength": 2, "confidence": 90}}'
 
 
-def judge_of(campaign: Campaign, server: Server, **settings: Any) -> Judge:
+def judge_of(campaign: Campaign, server: Server, *, pilot: int = 0, **settings: Any) -> Judge:
+    """A judge that is asked about everything, once so many questions measured it."""
+    Campaign.objects.filter(pk=campaign.pk).update(routing_config={"pilot": pilot})
+    campaign.refresh_from_db()
     settings = {"model": "tiny", "base_url": server.url, "price_in": 1, "price_out": 2} | settings
     return judges.add_judge(campaign=campaign, name="tiny-judge", **settings)
 

@@ -52,7 +52,8 @@ def tagged(number: int) -> dict[str, Any]:
 @pytest.fixture
 def measured(ada: User, server: Server) -> Judge:
     """A judge that was measured on the history of a campaign."""
-    campaign = create_campaign(slug="loop", name="Loop", **FIELDS)
+    fields = FIELDS | {"routing_config": {"pilot": 30}}
+    campaign = create_campaign(slug="loop", name="Loop", **fields)
     load(campaign, [tagged(n) for n in range(80)], history=True)
     load(campaign, [tagged(n) for n in range(80, 120)])
     join(campaign, ada)
@@ -135,7 +136,7 @@ def test_a_report_is_made_anew_when_a_quarter_more_was_audited(measured: Judge, 
 def test_a_figure_that_cannot_be_had_keeps_no_question_waiting(
     measured: Judge, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    def broken(*args: Any) -> Any:
+    def broken(*args: Any, **more: Any) -> Any:
         raise NotEnoughData("nothing to measure")
 
     JudgeReport.objects.all().delete()
@@ -151,7 +152,8 @@ def test_a_judge_is_kept_from_answers_of_its_own_kin(ada: User, server: Server) 
     rows = [tagged(n) for n in range(40)]
     for row in rows:
         row["responses"][0]["model"] = "vendor/Tiny-2026-01-31"
-    campaign = create_campaign(slug="loop", name="Loop", **FIELDS)
+    fields = FIELDS | {"routing_config": {"pilot": 0}}
+    campaign = create_campaign(slug="loop", name="Loop", **fields)
     load(campaign, rows)
     start_campaign(campaign=campaign)
     judge = judges.add_judge(campaign=campaign, name="kin", model="tiny", base_url=server.url)

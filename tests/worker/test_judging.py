@@ -36,7 +36,7 @@ from tests.worker.judge_loops import (
 )
 from tests.worker.loops import FIELDS, prefer_longer, rich, work
 from tests.worker.test_forms_rounds import rank_by_length, several, start
-from worker import heard, judging, space
+from worker import heard, judging, piloting, space
 
 pytestmark = pytest.mark.django_db
 
@@ -377,5 +377,5 @@ def test_a_sample_of_history_measures_a_judge_before_it_decides(ada: User, serve
     table = heard.judged(campaign, judge, found)
     assert table.audit.sum() >= 20
     assert (table.wrong[table.audit] == 0).all()
-    assert first == set(judging.history_sample(campaign, 20))
-    assert first < set(judging.history_sample(campaign, 30))
+    assert first == set(piloting.history_sample(campaign, 20))
+    assert first < set(piloting.history_sample(campaign, 30))

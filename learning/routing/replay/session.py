@@ -11,20 +11,21 @@ from numpy.typing import NDArray
 from learning import heads
 from learning.data import Belief, Comparisons, Pool
 from learning.routing.data import HUMAN, JUDGE, Budget, Questions, Signs
-from learning.routing.deviation import Deviation, find
+from learning.routing.deviation import LEAST, Deviation, find
 from learning.routing.error import fit_error, human_error
 from learning.routing.guarantee import Calibration
-from learning.routing.policies import AUDIT_SHARE, Knowledge, get
+from learning.routing.policies import AUDIT_SHARE, PILOT, Knowledge, get
 from learning.routing.replay.plan import PURE, Plan
 from learning.routing.replay.worlds import JudgedWorld
 from learning.routing.source import Labels, learn
+from learning.routing.value import worth_asking
 
 Ints = NDArray[np.int64]
 Outcomes = NDArray[np.int8]
 
 _POOL, _REVEAL, _ROUTE = 11, 12, 13  # streams of one seed
 _TWICE: Final = 0.3  # of the audit's share of people's time: to ask a second person
-_JUDGE_SHARE: Final = 0.5  # of the budget at most for the judge, unless it answers alone
+_PILOT_SHARE: Final = 0.5  # of a small budget that people's answers to the pilot may take
 
 
 class Session:
@@ -64,9 +65,10 @@ class Session:
         self.audit = np.zeros(len(self.pool), np.bool_)
         self.stands = np.zeros(len(self.pool), np.bool_)
         self.signs = self._unjudged()
+        self.price = plan.judge_cost * world.calls
         self.to_judge = self._may_be_judged()
         self.cost = 0.0
-        self.given_up = not self.policy.needs_judge
+        self.watched = self.policy.name not in PURE
         self.deviation = Deviation()
         self.belief: Belief | None = None
         self.knowledge = self._find_out()
@@ -77,21 +79,59 @@ class Session:
         return np.isin(np.arange(len(self.pool)), self.asked)
 
     def spend(self) -> None:
-        """Spend the budget round by round, on the judge first and then on people.
-
-        A judge that turns out to have another taste than people is not asked again, and what
-        it would have cost goes to people.
-        """
-        price = self.plan.judge_cost * self.world.calls
+        """Spend the budget: on a pilot, then round by round on the judge and on people."""
+        if self.watched:
+            self._pilot()
         for share in self.plan.shares:
-            if not self.given_up:
-                stage = int(np.ceil(len(self.to_judge) * share))
-                self._ask_judge(stage)
-                self.cost += price * stage
-            reserved = 0.0 if self.given_up else price * len(self.to_judge)
+            rest = max(self.budget - self.cost, 0.0)
+            asks = self.asks_judge
+            wanted = len(self.to_judge) if asks else 0
+            if self.price:
+                wanted = min(wanted, int(rest / self.price + 1e-9))
+            stage = int(np.ceil(wanted * share))
+            self._ask_judge(stage)
+            self.cost += self.price * stage
             alone = self.policy.name == "all_judge"
-            people = 0.0 if alone else max(self.budget - self.cost - reserved, 0.0)
-            self.cost += self._round(people * share)
+            people = 0.0 if alone else max(rest - self.price * wanted, 0.0)
+            self.cost += self._round(people * share, people_only=not asks)
+
+    @property
+    def asks_judge(self) -> bool:
+        """Whether what is left is better spent on the judge than on people."""
+        if not self.watched:
+            return self.policy.needs_judge
+        signs = self.signs.subset(np.flatnonzero(self.audit))
+        return not self.deviation.doubtful and worth_asking(
+            self.knowledge.error.predict(signs),
+            signs.answered & ~signs.inconsistent,
+            human=self.knowledge.human.value,
+            price=self.price,
+        )
+
+    def _pilot(self) -> None:
+        """Ask the judge and people about the same questions, drawn at random."""
+        wanted = getattr(self.policy.parse_config(self.config), "pilot", PILOT)
+        most = int(self.budget / (1.0 + self.price + _TWICE * AUDIT_SHARE))
+        size = min(wanted, max(LEAST, int(self.budget * _PILOT_SHARE)), most)
+        self.cost += self._double(size)
+        self.knowledge = self._find_out()
+
+    def _double(self, size: int) -> float:
+        """Ask people and the judge about so many questions, drawn at random; return the cost."""
+        self.to_judge = self.to_judge[~self.answered[self.to_judge]]
+        rows = np.sort(self.to_judge[:size])
+        self._ask_judge(size)
+        self.asked = np.concatenate([self.asked, rows])
+        self.audit[rows] = True
+        second = self._second(rows, int(_TWICE * AUDIT_SHARE * size))
+        return (1.0 + self.price) * len(rows) + second
+
+    def _second(self, audited: Ints, most: int) -> int:
+        """Ask a second person about some audited questions; returns how many."""
+        several = self.world.world.answers.count[self.pool[audited]] > 1
+        second = self.rng.permutation(audited[several])[:most]
+        self.twice = np.concatenate([self.twice, second])
+        return len(second)
 
     def learn(self) -> tuple[Belief, str]:
         """Fit the last head; return it with what it was fitted on."""
@@ -126,12 +166,9 @@ class Session:
         return replace(signs, probability=np.full(n, np.nan), inconsistent=np.zeros(n, np.bool_))
 
     def _may_be_judged(self) -> Ints:
-        """Questions for the judge, as many as it may cost, in random order."""
-        price = self.plan.judge_cost * self.world.calls
+        """Questions that there is an answer of the judge to, in random order."""
         known = np.flatnonzero(~np.isnan(self.world.signs.probability[self.pool]))
-        may = self.budget * (1.0 if self.policy.name in PURE else _JUDGE_SHARE)
-        room = len(known) if price == 0 else int(may / price + 1e-9)
-        return self.rng.permutation(known)[: room if self.policy.needs_judge else 0]
+        return self.rng.permutation(known)[: len(known) if self.policy.needs_judge else 0]
 
     def _ask_judge(self, stage: int) -> None:
         now, self.to_judge = self.to_judge[:stage], self.to_judge[stage:]
@@ -140,9 +177,11 @@ class Session:
         inconsistent[now] = self.world.signs.inconsistent[self.pool[now]]
         self.signs = replace(self.signs, probability=probability, inconsistent=inconsistent)
 
-    def _round(self, share: float) -> float:
+    def _round(self, share: float, *, people_only: bool) -> float:
         """Route what no person has answered yet; return what people cost."""
-        people_only = self.given_up
+        cost = 0.0
+        if people_only and self.watched and not self.deviation.other_taste:
+            cost = self._double(int(AUDIT_SHARE * share / (1.0 + self.price)))
         asked = ~np.isnan(self.signs.probability)
         open_ = np.flatnonzero(~self.answered & (asked | people_only))
         again = 0 if people_only else int(np.ceil(_TWICE * AUDIT_SHARE * share))
@@ -150,22 +189,19 @@ class Session:
         found = policy.route(
             self._questions(open_),
             self.knowledge,
-            Budget(seconds=max(share - again, 0.0)),
+            Budget(seconds=max(share - cost - again, 0.0)),
             rng=self.rng,
             config=None if people_only else self.config,
         )
         self.asked = np.concatenate([self.asked, open_[found.human]])
         audited = open_[found.audit]
         self.audit[audited] = True
-        several = self.world.world.answers.count[self.pool[audited]] > 1
-        second = self.rng.permutation(audited[several])[:again]
-        self.twice = np.concatenate([self.twice, second])
-        if not people_only:  # what a judge said before it was given up stays in the fit
+        second = self._second(audited, again)
+        if not people_only:  # what a judge said before stays in the fit
             self.stands[:] = False
             self.stands[open_[found.who == JUDGE]] = True
         self.knowledge = self._find_out()
-        self.given_up |= self.deviation.other_taste
-        return float((found.who == HUMAN).sum() + len(second))
+        return cost + float((found.who == HUMAN).sum() + second)
 
     def _questions(self, rows: Ints) -> Questions:
         prompt = self.world.world.prompt[self.pool[rows]]

@@ -3,7 +3,7 @@ import pytest
 
 from learning.data import Comparisons
 from learning.heads import ItemBT, LinearBT
-from learning.routing.deviation import Apart, find
+from learning.routing.deviation import KAPPAS, Apart, Deviation, _doubt, find
 from tests.learning.routing.routed import Judged
 
 PLAIN = LinearBT(tie=0.0)
@@ -42,6 +42,7 @@ def test_one_taste_stays_one():
         deviation, belief = world.found()
         assert deviation.kappa <= 0.3
         assert not deviation.other_taste
+        assert deviation.doubt < 0.01
         assert world.cosine(belief) > 0.97
 
 
@@ -147,3 +148,17 @@ def test_a_response_that_nobody_names_costs_nothing_and_moves_nothing(head):
     ]
     np.testing.assert_allclose(fits[0].theta, fits[1].theta)
     np.testing.assert_array_equal(fits[0].items + 1000, fits[1].items)
+
+
+def test_doubt_is_the_share_of_other_tastes_in_the_evidence():
+    equal = dict.fromkeys(KAPPAS, 0.0)
+    assert _doubt(equal) == pytest.approx(0.4)
+    assert not Deviation(doubt=_doubt(equal)).doubtful  # nothing was said either way
+    assert _doubt(equal | {3.0: np.log(2), 10.0: np.log(2)}) == pytest.approx(4 / 7)
+    assert _doubt({0.0: 0.0, 0.3: -800.0}) == 0.0
+    assert Deviation(3.0, 0.1, _doubt(equal | {3.0: 0.1})).doubtful
+
+
+def test_with_too_few_answers_nobody_is_doubted():
+    deviation, _ = Tastes(other=True, n=100, people=25).found()
+    assert deviation == Deviation()

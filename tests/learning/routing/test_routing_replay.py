@@ -71,20 +71,47 @@ def test_the_same_seed_gives_the_same_run():
     assert play(WORLD, SMALL, "learned", 60.0, 0) == play(WORLD, SMALL, "learned", 60.0, 0)
 
 
+def session(policy="learned", *, budget=100.0, rounds=4, train=400, config=None):
+    plan = Plan(pool=train, rounds=rounds, config=config or {})
+    return Session(WORLD, plan, policy, budget=budget, seed=0, train=np.arange(train))
+
+
+def heard(some):
+    return ~np.isnan(some.signs.probability)
+
+
 def test_an_arm_knows_only_what_it_paid_for():
-    train = np.arange(400)
-    session = Session(WORLD, SMALL, "learned", budget=20.0, seed=0, train=train)
-    assert np.isnan(session.signs.probability).all()
-    assert len(session.to_judge) == 200  # half of the budget at 0.05 an answer
-    session.spend()
-    heard = ~np.isnan(session.signs.probability)
-    assert heard.sum() == 200
-    labels = session._labels()
-    assert labels.human.sum() == len(session.asked) + len(session.twice) <= 10
-    assert heard[labels.question[~labels.human]].all()
-    clear = ~session.signs.inconsistent
+    some = session(budget=60.0)
+    assert not heard(some).any()
+    some.spend()
+    people = len(some.asked) + len(some.twice)
+    assert people + 0.05 * heard(some).sum() == pytest.approx(some.cost)
+    assert some.cost == pytest.approx(60.0, abs=1.0)
+    labels = some._labels()
+    assert labels.human.sum() == people
+    assert heard(some)[labels.question[~labels.human]].all()
+    clear = ~some.signs.inconsistent
     assert clear[labels.question[~labels.human]].all()
-    assert set(session.twice) <= set(np.flatnonzero(session.audit))
+    assert set(some.twice) <= set(np.flatnonzero(some.audit))
+    assert len(set(some.asked)) == len(some.asked)
+
+
+def test_a_pilot_comes_first_and_is_a_part_of_a_small_budget():
+    for budget, more, size in [(100.0, {}, 50), (400.0, {}, 100), (40.0, {}, 30), (9.0, {}, 8)]:
+        some = session(budget=budget, **more)
+        some._pilot()
+        assert heard(some).sum() == len(some.asked) == some.audit.sum() == size
+        assert some.cost == pytest.approx(1.05 * size + len(some.twice))
+        assert some.cost <= budget
+    short = session(config={"learned": {"pilot": 10}})
+    short._pilot()
+    assert short.audit.sum() == 10
+
+
+def test_who_answers_alone_has_no_pilot(monkeypatch):
+    monkeypatch.setattr(Session, "_pilot", None)
+    for name in ("all_human", "all_judge"):
+        session(name).spend()
 
 
 def test_rounds_begin_small_and_spend_everything():
@@ -96,23 +123,46 @@ def test_rounds_begin_small_and_spend_everything():
     assert left == pytest.approx(0.0)
 
 
-def test_a_judge_of_another_taste_is_not_asked_again(monkeypatch):
-    """What it is not paid for goes to people."""
-    told = []
+def finding(monkeypatch, *told):
+    """What the evidence says after the pilot and each round; at last it stays."""
+    queue = list(told)
 
     def find(*given, **more):
-        told.append(Deviation(kappa=10.0, gain=9.0 if len(told) == 1 else 0.0))
-        return told[-1], None
+        return queue.pop(0) if len(queue) > 1 else queue[0], None
 
     monkeypatch.setattr(session_module, "find", find)
-    plan = Plan(pool=400, rounds=4)
-    session = Session(WORLD, plan, "random_mix", budget=100.0, seed=0, train=np.arange(400))
-    session.spend()
-    assert session.given_up
-    heard = (~np.isnan(session.signs.probability)).sum()
-    assert heard == 40 + 80  # of 400, in the first two rounds
-    assert session.cost == pytest.approx(100.0, abs=1.0)
-    assert len(session.asked) + len(session.twice) == pytest.approx(100 - 0.05 * heard, abs=1)
+
+
+def test_a_judge_of_another_taste_is_not_asked_again(monkeypatch):
+    """What it is not paid for goes to people."""
+    finding(monkeypatch, Deviation(), Deviation(kappa=10.0, gain=9.0, doubt=0.9))
+    some = session("random_mix")
+    some.spend()
+    assert heard(some).sum() == 50 + 35  # the pilot, and a tenth of the others in the first round
+    assert some.cost == pytest.approx(100.0, abs=1.0)
+    assert len(some.asked) + len(some.twice) == pytest.approx(100 - 0.05 * 85, abs=1)
+
+
+def test_a_doubtful_judge_stays_under_watch_and_may_come_back(monkeypatch):
+    doubt = Deviation(kappa=3.0, gain=0.5, doubt=0.5)
+    finding(monkeypatch, doubt)
+    some = session()
+    some.spend()
+    assert 50 < heard(some).sum() < 60  # of what people answer, a little is audited with it
+    assert (heard(some) == some.audit).all()
+    finding(monkeypatch, doubt, doubt, Deviation(doubt=0.3))
+    back = session()
+    back.spend()
+    assert heard(back).sum() > 200
+
+
+def test_a_judge_that_tells_less_for_its_price_is_not_asked(monkeypatch):
+    finding(monkeypatch, Deviation())
+    monkeypatch.setattr(session_module, "worth_asking", lambda *given, **more: False)
+    some = session()
+    some.spend()
+    assert heard(some).sum() < 60
+    assert (heard(some) == some.audit).all()
 
 
 def test_second_answers_are_other_peoples():

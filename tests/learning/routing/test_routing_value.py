@@ -4,6 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from learning.routing import advantage, human_value
+from learning.routing.value import worth_asking
 
 errors = st.floats(0.0, 0.6)
 
@@ -42,3 +43,15 @@ def test_sides_do_not_matter_and_doubt_does(mu, s2, error):
     assert left == pytest.approx(right)
     more, less = human_value(np.zeros(2), np.array([s2, s2 / 2]), **args)
     assert more >= less
+
+
+def test_a_judge_is_asked_while_it_tells_more_for_its_price():
+    error, usable = np.full(4, 0.25), np.array([True, True, True, False])
+    told = 0.75 * 0.25  # three of four are usable, and (1 - 2e)^2 is a quarter
+    for human in (0.0, 0.1):
+        limit = told / (1 - 2 * human) ** 2
+        assert worth_asking(error, usable, human=human, price=0.99 * limit)
+        assert not worth_asking(error, usable, human=human, price=1.01 * limit)
+    assert worth_asking(np.full(4, 0.9), usable, human=0.1, price=0.5)  # always wrong tells, too
+    assert not worth_asking(np.full(4, 0.5), usable, human=0.1, price=0.0)
+    assert worth_asking(np.empty(0), np.empty(0, bool), human=0.1, price=1.0)
