@@ -10,7 +10,7 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import numpy as np
 
@@ -74,14 +74,25 @@ class Facts:
     use: str = ""
 
 
-def card(facts: Facts, *, max_tokens: int, decoder: bool) -> str:
-    """Return the card as Markdown with the YAML header that the hub reads.
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """How the model reads texts, for the code that the card shows.
 
-    Args:
-        facts: What to say.
-        max_tokens: Tokens that the model reads.
-        decoder: Whether it is read at its last token.
+    Attributes:
+        max_tokens: Most tokens.
+        way: ``pair`` of segments, ``chat`` template, or ``text`` with an empty line in between.
+        ends: Whether the end token has to be put behind a text by hand.
+        types: Whether the second segment has a token type of its own.
     """
+
+    max_tokens: int
+    way: Literal["pair", "chat", "text"] = "pair"
+    ends: bool = False
+    types: bool = False
+
+
+def card(facts: Facts, reading: Reading) -> str:
+    """Return the card as Markdown with the YAML header that the hub reads."""
     parts = [
         _header(facts),
         f"# {clean(facts.name)}",
@@ -99,9 +110,9 @@ def card(facts: Facts, *, max_tokens: int, decoder: bool) -> str:
         "## How it was trained",
         _record(facts.record),
         "## Limitations",
-        _limits(facts, max_tokens),
+        _limits(facts, reading.max_tokens),
         "## How to load it",
-        _loading(max_tokens, decoder=decoder),
+        _loading(reading),
     ]
     return "\n\n".join(parts) + "\n"
 
@@ -258,23 +269,19 @@ def _limits(facts: Facts, max_tokens: int) -> str:
     return "\n".join(lines)
 
 
-def _loading(max_tokens: int, *, decoder: bool) -> str:
-    text = "prompt + '\\n\\n' + response" if decoder else "prompt, response"
-    note = (
-        "With a chat template in the tokenizer, write the conversation with the template instead."
-        if decoder
-        else "Prompt and response go in as two segments."
-    )
+def _loading(reading: Reading) -> str:
+    most = reading.max_tokens
     return f"""```python
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
 model = AutoModelForSequenceClassification.from_pretrained(FOLDER)
 tokenizer = AutoTokenizer.from_pretrained(FOLDER)
-inputs = tokenizer({text}, truncation=True, max_length={max_tokens}, return_tensors="pt")
+{_inputs(reading)}
 reward = model(**inputs).logits[0, 0].item()
 ```
 
-{note} `python -m learning score FOLDER FILE --out scored.jsonl` writes the rewards of a whole file.
+`python -m learning score FOLDER FILE --out scored.jsonl` writes the rewards of a whole
+file, and cuts what is longer than {most:,} tokens as in training.
 
 To train it further on pairs with TRL:
 
@@ -283,7 +290,7 @@ from trl import RewardConfig, RewardTrainer
 
 trainer = RewardTrainer(
     model=model,
-    args=RewardConfig(output_dir="out", max_length={max_tokens}),
+    args=RewardConfig(output_dir="out", max_length={most}),
     train_dataset=pairs,  # columns chosen, rejected
     processing_class=tokenizer,
 )
@@ -292,6 +299,24 @@ trainer.train()
 
 As the reward of `GRPOTrainer` and others: `reward_funcs=FOLDER` with
 `reward_processing_classes=tokenizer`."""
+
+
+def _inputs(reading: Reading) -> str:
+    """Lines of Python that make inputs of ``prompt`` and ``response``."""
+    if reading.way == "pair":
+        types = ", return_token_type_ids=True" if reading.types else ""
+        return f'inputs = tokenizer(prompt, response, return_tensors="pt"{types})'
+    if reading.way == "chat":
+        return """turns = [
+    {"role": "user", "content": prompt},
+    {"role": "assistant", "content": response},
+]
+text = tokenizer.apply_chat_template(turns, tokenize=False)
+inputs = tokenizer(text, add_special_tokens=False, return_tensors="pt")"""
+    end = " + tokenizer.eos_token" if reading.ends else ""
+    return (
+        f'text = prompt + "\\n\\n" + response{end}\ninputs = tokenizer(text, return_tensors="pt")'
+    )
 
 
 def _line(name: str, found: Estimate, form: str) -> str:

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from learning.errors import EncoderError
-from learning.finetune.card import Facts, card
-from learning.finetune.model import ABOUT, check, told
+from learning.finetune.card import Facts, Reading, card
+from learning.finetune.model import ABOUT, check, load
 
 # What is copied: everything else that lies in a folder stays where it is.
 _WANTED: Final = (
@@ -49,15 +49,25 @@ def export(model: Path, folder: Path, facts: Facts) -> Path:
             if path.is_file() and not path.is_symlink():
                 shutil.copyfile(path, aside / path.name)
         (aside / ABOUT).write_text(json.dumps(about, indent=1), encoding="utf-8")
-        decoder = bool(about.get("decoder"))
-        text = card(facts, max_tokens=told(model), decoder=decoder)
-        (aside / _CARD).write_text(text, encoding="utf-8")
+        (aside / _CARD).write_text(card(facts, _reading(aside)), encoding="utf-8")
         aside.rename(folder)
     except OSError as error:
         raise EncoderError(f"{folder} cannot be written: {error.strerror or error}") from error
     finally:
         shutil.rmtree(aside, ignore_errors=True)
     return folder
+
+
+def _reading(folder: Path) -> Reading:
+    """Find out how the model reads, by loading what was just written."""
+    reader = load(folder).reader
+    if reader.pair:
+        return Reading(reader.limit, "pair", types=reader.types)
+    words = reader.tokenizer
+    if getattr(words, "chat_template", None):
+        return Reading(reader.limit, "chat")
+    ends = bool(reader.after) and list(words("a")["input_ids"])[-1:] != list(reader.after[-1:])
+    return Reading(reader.limit, "text", ends=ends)
 
 
 def _about(model: Path) -> dict[str, Any]:

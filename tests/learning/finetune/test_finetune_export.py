@@ -10,11 +10,12 @@ import yaml
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
 from learning.errors import EncoderError
-from learning.finetune import score_model
-from learning.finetune.card import Data, Facts, card, clean
+from learning.finetune import model, score_model
+from learning.finetune.card import Data, Facts, Reading, card, clean
 from learning.finetune.errors import UnusableModel
 from learning.finetune.evaluate_figures import Judged, figures
 from learning.finetune.export import export
+from tests.learning.finetune import tinymodels
 from tests.learning.finetune.rewards import reward_folder
 
 
@@ -37,22 +38,31 @@ def facts(**more):
     return Facts(**{**known, **more})
 
 
-@pytest.mark.parametrize("decoder", [True, False])
-def test_the_folder_loads_with_transformers_and_scores_as_ours(decoder, tmp_path):
-    model = reward_folder(tmp_path / "m", decoder=decoder, temperature=1.7, notes="not to leave")
-    out = export(model, tmp_path / "out", facts())
-    core = AutoModelForSequenceClassification.from_pretrained(out)
-    words = AutoTokenizer.from_pretrained(out)
+def trained(kind, tmp_path):
+    """A reward folder as fine-tuning leaves it, with a head of its own."""
+    base = tinymodels.bert(tmp_path / "base") if kind == "encoder" else tinymodels.decoder(
+        tmp_path / "base", pad=kind != "decoder", chat=tinymodels.CHAT if kind == "chat" else ""
+    )  # fmt: skip
+    found = model.load(base, max_tokens=96)
+    with torch.no_grad():
+        found.last.weight.normal_()
+    record = {"answers": {"tie": 0.25}, "plan": {"seed": 1}}
+    model.save(found, tmp_path / "m", {"temperature": 1.7, "record": record, "run": "mine"})
+    return tmp_path / "m"
+
+
+@pytest.mark.parametrize("kind", ["encoder", "decoder", "ending decoder", "chat"])
+def test_the_code_on_the_card_gives_the_rewards_that_we_give(kind, tmp_path):
+    out = export(trained(kind, tmp_path), tmp_path / "out", facts())
+    code = (out / "README.md").read_text().split("```python\n")[1].split("```")[0]
     scorer = score_model.load(str(out))
-    prompts, texts = ["Why?", "Name a colour"], ["Because.", "Blue, I would say"]
-    ours = scorer.rewards(prompts, texts)
-    for prompt, text, reward in zip(prompts, texts, ours, strict=True):
-        given = [f"{prompt}\n\n{text}"] if decoder else [prompt, text]
-        inputs = words(*given, return_tensors="pt", return_token_type_ids=not decoder)
-        with torch.no_grad():
-            assert core(**inputs).logits.item() == pytest.approx(reward, abs=1e-5)
-    assert scorer.temperature == 1.7
-    assert "notes" not in scorer.about
+    for prompt, text in [("Why?", "Because."), ("Name a colour", "Blue, I would say")]:
+        names = {"FOLDER": str(out), "prompt": prompt, "response": text}
+        exec(code, names)  # noqa: S102 - our own
+        ours = scorer.rewards([prompt], [text])[0]
+        assert names["reward"] == pytest.approx(ours, abs=1e-5)
+    assert (scorer.temperature, scorer.tie) == (1.7, 0.25)
+    assert set(scorer.about) == {"format", "max_tokens", "decoder", "temperature", "tie"}
 
 
 @pytest.mark.trainers
@@ -84,11 +94,11 @@ def test_trl_takes_a_step_on_the_exported_folder(tmp_path):
 
 
 def test_only_what_is_needed_goes_along(tmp_path):
-    model = reward_folder(tmp_path / "m")
-    (model / "training_args.bin").write_bytes(b"pickle")
-    (model / "prompts.json").write_text("[]")
-    (model / "vocab.json").symlink_to("/etc/hostname")
-    out = export(model, tmp_path / "out", facts())
+    folder = reward_folder(tmp_path / "m")
+    (folder / "training_args.bin").write_bytes(b"pickle")
+    (folder / "prompts.json").write_text("[]")
+    (folder / "vocab.json").symlink_to("/etc/hostname")
+    out = export(folder, tmp_path / "out", facts())
     names = {path.name for path in out.iterdir()}
     assert {
         "config.json",
@@ -102,24 +112,24 @@ def test_only_what_is_needed_goes_along(tmp_path):
 
 
 def test_what_cannot_be_exported_is_refused_and_leaves_nothing(tmp_path):
-    model = reward_folder(tmp_path / "m")
+    folder = reward_folder(tmp_path / "m")
     with pytest.raises(EncoderError, match="not a reward folder"):
         export(tmp_path / "absent", tmp_path / "out", facts())
     (tmp_path / "there").mkdir()
     with pytest.raises(EncoderError, match="there already"):
-        export(model, tmp_path / "there", facts())
-    (model / "tiebreak.json").write_text("[1]")
+        export(folder, tmp_path / "there", facts())
+    (folder / "tiebreak.json").write_text("[1]")
     with pytest.raises(EncoderError, match="must hold an object"):
-        export(model, tmp_path / "out", facts())
-    (model / "model.safetensors").rename(model / "pytorch_model.bin")
+        export(folder, tmp_path / "out", facts())
+    (folder / "model.safetensors").rename(folder / "pytorch_model.bin")
     with pytest.raises(UnusableModel, match="pickle"):
-        export(model, tmp_path / "out", facts())
+        export(folder, tmp_path / "out", facts())
     assert not (tmp_path / "out").exists()
 
 
 def test_the_card_has_a_header_and_the_figures_with_their_intervals():
     said = facts()
-    text = card(said, max_tokens=128, decoder=False)
+    text = card(said, Reading(128))
     _, header, body = text.split("---\n", 2)
     told = yaml.safe_load(header)
     assert told["license"] == "unknown"
@@ -147,7 +157,7 @@ def test_texts_and_tricks_do_not_get_into_a_card():
         slices={nasty: {nasty: measured(60)}}, record={nasty: nasty, "prompts": ["secret"]},
         data=Data(snapshot=nasty, sha256=nasty, sources={nasty: 3}), language=["no", "<b>"],
     )  # fmt: skip
-    text = card(said, max_tokens=128, decoder=True)
+    text = card(said, Reading(128, "text"))
     _, header, body = text.split("---\n", 2)
     told = yaml.safe_load(header)
     assert told["license"] == "unknown"
@@ -160,7 +170,7 @@ def test_texts_and_tricks_do_not_get_into_a_card():
 
 
 def test_a_card_says_so_where_nothing_was_measured():
-    text = card(Facts(name="m", base="b", license="Apache-2.0"), max_tokens=64, decoder=True)
+    text = card(Facts(name="m", base="b", license="Apache-2.0"), Reading(64, "chat"))
     assert "license: apache-2.0" in text
     assert "not measured on answers" in text
     assert "Nothing is known about the data" in text
