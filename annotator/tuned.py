@@ -7,7 +7,7 @@ from typing import Any
 
 from annotator.dispatch import finetune_key
 from annotator.models import Campaign, EncoderVersion, Job
-from annotator.services.finetuning import before_it, in_use, took
+from annotator.services.finetuning import before_it, in_use
 
 FIGURES = {  # of the gate: what it is called, and its decimals
     "log_loss": ("Log-loss", 3),
@@ -25,7 +25,6 @@ class Line:
     used: bool
     usable: bool
     figures: list[dict[str, Any]]
-    seconds: float
 
 
 @dataclass(frozen=True)
@@ -57,7 +56,7 @@ def page(campaign: Campaign) -> Encoders:
         before=before_it(current) if current else None,
         live=live,
         job=job,
-        lines=[_line(version, campaign, current) for version in versions],
+        lines=[_line(one, campaign, current) for one in versions if not one.under_way],
     )
 
 
@@ -69,7 +68,6 @@ def _line(version: EncoderVersion, campaign: Campaign, current: EncoderVersion |
         used=used,
         usable=usable and not used,
         figures=[_figure(name, version.gate[name]) for name in FIGURES if version.gate.get(name)],
-        seconds=took(version),
     )
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
 from typing import Any
 
 from django.contrib.auth.models import User
@@ -288,8 +287,3 @@ def _take(campaign: Campaign, version: EncoderVersion | None, *, why: str) -> No
     Campaign.objects.filter(pk=campaign.pk).update(encoder_version=version)
     if campaign.state == Campaign.State.RUNNING:
         rounds.request_round(campaign=campaign, trigger=why)
-
-
-def took(version: EncoderVersion, until: datetime | None = None) -> float:
-    """Seconds from asking to the end, or until now."""
-    return ((version.finished_at or until or timezone.now()) - version.created_at).total_seconds()
