@@ -10,16 +10,14 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final, Literal
+from typing import Any, Final
 
-import numpy as np
-
-from learning.finetune.evaluate_figures import Bin, Figures
-from learning.metrics import Estimate
+from learning.finetune.card_figures import calibration, clean, figures_told, length_told
+from learning.finetune.card_loading import Reading, loading
+from learning.finetune.evaluate_figures import Figures
 
 _LICENSE: Final = re.compile(r"[a-z0-9][a-z0-9.-]{0,60}")
 _BASE: Final = re.compile(r"[\w.-]{1,96}(?:/[\w.-]{1,96})?")
-_MOST_SLICES: Final = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,23 +72,6 @@ class Facts:
     use: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Reading:
-    """How the model reads texts, for the code that the card shows.
-
-    Attributes:
-        max_tokens: Most tokens.
-        way: ``pair`` of segments, ``chat`` template, or ``text`` with an empty line in between.
-        ends: Whether the end token has to be put behind a text by hand.
-        types: Whether the second segment has a token type of its own.
-    """
-
-    max_tokens: int
-    way: Literal["pair", "chat", "text"] = "pair"
-    ends: bool = False
-    types: bool = False
-
-
 def card(facts: Facts, reading: Reading) -> str:
     """Return the card as Markdown with the YAML header that the hub reads."""
     parts = [
@@ -102,26 +83,19 @@ def card(facts: Facts, reading: Reading) -> str:
         "## Training data",
         _data(facts.data),
         "## Figures",
-        _figures(facts),
+        figures_told(facts.holdout, facts.holdout_name, facts.slices),
         "## Calibration",
-        _calibration(facts),
+        calibration(facts.temperature, facts.holdout),
         "## Length",
-        _length(facts.holdout),
+        length_told(facts.holdout),
         "## How it was trained",
         _record(facts.record),
         "## Limitations",
         _limits(facts, reading.max_tokens),
         "## How to load it",
-        _loading(reading),
+        loading(reading),
     ]
     return "\n\n".join(parts) + "\n"
-
-
-def clean(text: str, most: int = 120) -> str:
-    """Return a name on one line in which nothing is Markdown, HTML or YAML."""
-    line = "".join(letter if letter.isprintable() else " " for letter in str(text))
-    bare = re.sub(r"[<>&`*_\[\]()#|!\\~{}$]", " ", line)
-    return " ".join(bare.split())[:most] or "unnamed"
 
 
 def _header(facts: Facts) -> str:
@@ -175,71 +149,6 @@ def _data(data: Data) -> str:
     return "\n".join(["| | |", "|---|---|", *rows])
 
 
-def _figures(facts: Facts) -> str:
-    found = facts.holdout
-    if found is None:
-        return "It was not measured on answers that it has not seen."
-    told = [
-        ("Accuracy", found.accuracy, ".1%"),
-        ("Accuracy at equal length", found.length.accuracy, ".1%"),
-        ("Log-loss, nats", found.log_loss, ".3f"),
-        ("Log-loss with ties, nats", found.log_loss_ties, ".3f"),
-        ("Expected calibration error", found.ece, ".3f"),
-    ]
-    lines = [
-        f"On {clean(facts.holdout_name)}: {found.n:,} answers ({found.decisive:,} not ties) in "
-        f"{found.groups:,} groups. Intervals are 95 %, groups redrawn.",
-        "",
-        "| figure | value | interval |",
-        "|---|---|---|",
-    ]
-    lines += [_line(name, one, form) for name, one, form in told if not np.isnan(one.value)]
-    for kind, parts in facts.slices.items():
-        lines += ["", f"By {clean(kind)}:", "", "| slice | answers | accuracy | log-loss |"]
-        lines.append("|---|---|---|---|")
-        for name, one in list(parts.items())[:_MOST_SLICES]:
-            lines.append(
-                f"| {clean(name, 60)} | {one.n:,} | {_told(one.accuracy, '.1%')} | "
-                f"{_told(one.log_loss, '.3f')} |"
-            )
-    return "\n".join(lines)
-
-
-def _calibration(facts: Facts) -> str:
-    lines = [f"Temperature: {facts.temperature:.4g}. P(first is preferred) = sigmoid((reward of "
-             "the first - reward of the second) / temperature)."]  # fmt: skip
-    if facts.holdout is not None:
-        lines += [
-            "",
-            "| confidence | answers | mean confidence | share right |",
-            "|---|---|---|---|",
-        ]
-        lines += [_bin(one) for one in facts.holdout.reliability]
-    return "\n".join(lines)
-
-
-def _length(found: Figures | None) -> str:
-    if found is None or np.isnan(found.length.bias.value):
-        return "How much of the reward is length was not measured."
-    length = found.length
-    rows = [
-        ("Model's slope", length.slope, "+.3f"),
-        ("People's slope", length.people, "+.3f"),
-        ("Bias: what the model values length beyond people", length.bias, "+.3f"),
-        ("Accuracy where the longer response won", length.longer_won, ".1%"),
-        ("Accuracy where the shorter response won", length.shorter_won, ".1%"),
-    ]
-    return "\n".join(
-        [
-            f"Logits per standard deviation ({length.unit:.2f}) of the difference of log length.",
-            "",
-            "| figure | value | interval |",
-            "|---|---|---|",
-            *(_line(name, one, form) for name, one, form in rows if not np.isnan(one.value)),
-        ]
-    )
-
-
 def _record(record: Mapping[str, Any]) -> str:
     """Numbers and words of the record; nothing nested but the plan."""
     plan = record.get("plan")
@@ -269,75 +178,8 @@ def _limits(facts: Facts, max_tokens: int) -> str:
     return "\n".join(lines)
 
 
-def _loading(reading: Reading) -> str:
-    most = reading.max_tokens
-    return f"""```python
-from transformers import AutoModelForSequenceClassification, AutoTokenizer
-
-model = AutoModelForSequenceClassification.from_pretrained(FOLDER)
-tokenizer = AutoTokenizer.from_pretrained(FOLDER)
-{_inputs(reading)}
-reward = model(**inputs).logits[0, 0].item()
-```
-
-`python -m learning score FOLDER FILE --out scored.jsonl` writes the rewards of a whole
-file, and cuts what is longer than {most:,} tokens as in training.
-
-To train it further on pairs with TRL:
-
-```python
-from trl import RewardConfig, RewardTrainer
-
-trainer = RewardTrainer(
-    model=model,
-    args=RewardConfig(output_dir="out", max_length={most}),
-    train_dataset=pairs,  # columns chosen, rejected
-    processing_class=tokenizer,
-)
-trainer.train()
-```
-
-As the reward of `GRPOTrainer` and others: `reward_funcs=FOLDER` with
-`reward_processing_classes=tokenizer`."""
-
-
-def _inputs(reading: Reading) -> str:
-    """Lines of Python that make inputs of ``prompt`` and ``response``."""
-    if reading.way == "pair":
-        types = ", return_token_type_ids=True" if reading.types else ""
-        return f'inputs = tokenizer(prompt, response, return_tensors="pt"{types})'
-    if reading.way == "chat":
-        return """turns = [
-    {"role": "user", "content": prompt},
-    {"role": "assistant", "content": response},
-]
-text = tokenizer.apply_chat_template(turns, tokenize=False)
-inputs = tokenizer(text, add_special_tokens=False, return_tensors="pt")"""
-    end = " + tokenizer.eos_token" if reading.ends else ""
-    return (
-        f'text = prompt + "\\n\\n" + response{end}\ninputs = tokenizer(text, return_tensors="pt")'
-    )
-
-
-def _line(name: str, found: Estimate, form: str) -> str:
-    low, high = f"{found.low:{form}}", f"{found.high:{form}}"
-    return (
-        f"| {name} | {found.value:{form}} | {'' if np.isnan(found.low) else f'{low} to {high}'} |"
-    )
-
-
-def _told(found: Estimate, form: str) -> str:
-    if np.isnan(found.low):
-        return f"{found.value:{form}}"
-    return f"{found.value:{form}} ({found.low:{form}} to {found.high:{form}})"
-
-
-def _bin(one: Bin) -> str:
-    return (
-        f"| {one.low:.0%} to {one.high:.0%} | {one.n:,} | {one.confidence:.1%} | "
-        f"{one.accuracy:.1%} |"
-    )
-
-
 def _value(value: Any) -> str:
     return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+__all__ = ["Data", "Facts", "Reading", "card", "clean"]
