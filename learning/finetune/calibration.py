@@ -24,7 +24,7 @@ from learning.heads._likelihood import AnswerModel
 from learning.metrics import log_loss
 from learning.scaling import Standardizer
 
-PRECISIONS: Final = tuple(float(one) for one in np.logspace(-1.0, 4.0, 11))
+PRECISIONS: Final = tuple(float(one) for one in np.logspace(-2.0, 4.0, 13))
 _GAIN: Final = 1e-3  # nats that a fixed precision has to save over the evidence's own
 
 

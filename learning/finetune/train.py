@@ -11,19 +11,22 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from learning.encoders import reward
 from learning.encoders.huggingface import fingerprint
 from learning.finetune import memory, model
 from learning.finetune.checkpoints import Checkpoints
 from learning.finetune.data import Examples
-from learning.finetune.errors import FinetuneError
+from learning.finetune.errors import FinetuneError, UnusableModel
 from learning.finetune.plan import Plan
+from learning.finetune.texts import Row
 from learning.finetune.train_state import (
     Progress,
     Setting,
     Teller,
     Tuned,
+    in_half,
     plain,
     plain_errors,
     quiet,
@@ -32,6 +35,7 @@ from learning.finetune.train_state import (
 
 _FORMAT: Final = "1"  # of checkpoints: older ones begin anew
 MODEL: Final = "model"
+BASE: Final = "base"
 
 
 def finetune(
@@ -123,7 +127,7 @@ def _run(base: Path, examples: Examples, plan: Plan, folder: Path, teller: Telle
         about = {"run": run, "recipe": "pair-1", "record": record}
         model.save(trained.model, folder / MODEL, about)
         setting.checkpoints.clear()
-        for left in folder.glob("fold-*"):
+        for left in (folder / BASE, *folder.glob("fold-*")):
             shutil.rmtree(left, ignore_errors=True)
     setting.accelerator.wait_for_everyone()
     return _tuned(folder / MODEL, record)
@@ -133,10 +137,12 @@ def _setting(
     base: Path, examples: Examples, plan: Plan, folder: Path, run: str, teller: Teller
 ) -> tuple[Setting, list[str]]:
     """Read the texts, and find out what the model allows."""
+    import torch
     from accelerate import Accelerator
 
     from learning.finetune import prefix
 
+    torch.manual_seed(plan.seed)  # weights that the base lacks: the same in every stage
     loaded = model.load(base, max_tokens=plan.max_tokens)
     rows = loaded.reader.rows(examples.prompts, examples.responses)
     able = prefix.possible(loaded) if (plan.share_prefix, plan.packing) != ("off", "off") else False
@@ -153,6 +159,17 @@ def _setting(
     share = able and plan.share_prefix != "off"
     packs = able and (plan.packing == "on" or (plan.packing == "auto" and gpu))
     folder.mkdir(parents=True, exist_ok=True)
+    loaded.core.to(accelerator.device)
+    half = in_half(plan, accelerator.device)
+    frozen = _frozen(
+        loaded,
+        rows,
+        examples,
+        Checkpoints(folder / BASE, run),
+        half=half,
+        main=accelerator.is_main_process,
+        teller=teller,
+    )
     setting = Setting(
         base=base,
         examples=examples,
@@ -163,10 +180,38 @@ def _setting(
         checkpoints=Checkpoints(folder, run),
         teller=teller,
         accelerator=accelerator,
+        frozen=frozen,
         share=share,
         pack=packs,
     )
     return setting, notes
+
+
+def _frozen(
+    loaded: model.RewardModel,
+    rows: list[Row],
+    examples: Examples,
+    kept: Checkpoints,
+    *,
+    half: bool,
+    main: bool,
+    teller: Teller,
+) -> NDArray[np.float32]:
+    """Features of the base before training, read once for all folds."""
+    import torch
+
+    if (done := kept.load()) is not None:
+        stored: NDArray[np.float32] = done.tensors["features"].numpy()
+        return stored
+    used = np.unique(examples.comparisons.pairs)
+    found = np.zeros((len(rows), loaded.dim), dtype=np.float32)
+    with torch.autocast(loaded.last.weight.device.type, torch.bfloat16, enabled=half):
+        found[used] = loaded.read([rows[row] for row in used], tick=teller.tick)
+    if not np.isfinite(found).all():
+        raise UnusableModel("The model's own features are not all numbers; it cannot be trained.")
+    if main:
+        kept.save({}, {"features": torch.from_numpy(found)})
+    return found
 
 
 def _name(base_key: str, examples: Examples, plan: Plan) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import numpy as np
 import torch
@@ -94,10 +94,10 @@ class Scorer(nn.Module):
         if self.share or self.pack:
             room = max(_PACKED, self.model.reader.limit) if self.pack else 0
             packed = prefix.pack(rows, pad, share=self.share, capacity=room)
-            return self._tensor(prefix.features(self.model, packed))
+            return cast(Tensor, prefix.features(self.model, packed))
         if device.type != "cpu":
             padded = texts.tensors(rows, self.model.reader, device, multiple=8)
-            return self._tensor(self.model.features(padded))
+            return cast(Tensor, self.model.features(padded))
         order = parts(rows, _CPU_TOKENS)
         made = [
             self.model.features(texts.tensors([rows[place] for place in part], self.model.reader))
@@ -105,10 +105,6 @@ class Scorer(nn.Module):
         ]
         back = np.argsort(np.concatenate(order), kind="stable")
         return torch.cat(made)[torch.from_numpy(back)]
-
-    @staticmethod
-    def _tensor(found: Tensor) -> Tensor:
-        return found
 
     def forward(self, given: Micro) -> Tensor:
         """Return the summed loss of the pairs, weighted, in nats."""
@@ -159,7 +155,7 @@ def prepared(setting: Setting) -> tuple[RewardModel, Callable[[], RewardModel]]:
             if isinstance(one, nn.Dropout):
                 one.p = 0.0
     if plan.checkpointing:
-        model.core.gradient_checkpointing_enable({"use_reentrant": False})
+        model.core.activation_checkpointing_enable({"use_reentrant": False})
     if not lora:
         return model, lambda: model
     wrapped = _adapted(model, setting)

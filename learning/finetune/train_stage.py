@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from scipy.special import expit
 
 from learning import metrics
+from learning.data import Comparisons
 from learning.finetune import batches, calibration, loss
 from learning.finetune.batches import Step
 from learning.finetune.checkpoints import Checkpoint
@@ -133,7 +134,7 @@ class Stage:
         self.scorer = Scorer(model, setting, aspects=aspects).to(self.device)
         tie = fixed_tie(setting)
         if saved is None:
-            found = self._probe(model, tie)
+            found = self._probe(tie)
             self.scorer.start(None if model.has_head else found, found.answers, tie)
         else:
             self.scorer.start(None, AnswerModel(0.1, 1.0, (0.5, 2.0)), tie)
@@ -147,17 +148,15 @@ class Stage:
         if saved is None and len(self.test):
             self._look()
 
-    def _probe(self, model: RewardModel, tie: float | None) -> calibration.Probe:
+    def _probe(self, tie: float | None) -> calibration.Probe:
         """The Laplace head on the frozen features of what is trained on."""
         data = self.data.subset(self.train)
         used, place = np.unique(data.pairs, return_inverse=True)
         left, right = place.reshape(-1, 2).T
-        features = self._read(model, used)
-        local = type(data).of(left, right, data.outcome, strength=data.strength, weight=data.weight)
-        torch_state = torch.get_rng_state()
-        found = calibration.probe(features, local, tie=tie)
-        torch.set_rng_state(torch_state)
-        return found
+        local = Comparisons.of(
+            left, right, data.outcome, strength=data.strength, weight=data.weight
+        )
+        return calibration.probe(self.setting.frozen[used], local, tie=tie)
 
     def _read(self, model: RewardModel, used: NDArray[np.int64]) -> NDArray[np.float32]:
         rows = [self.setting.rows[row] for row in used]
@@ -252,7 +251,8 @@ class Stage:
         used, place = np.unique(self.data.pairs[self.test], return_inverse=True)
         left, right = place.reshape(-1, 2).T
         model = self.scorer.model
-        features = torch.from_numpy(self._read(model, used)).double()
+        seen = self._read(model, used) if self.counts.epoch else self.setting.frozen[used]
+        features = torch.from_numpy(seen).double()
         with torch.no_grad():
             rewards = (features @ model.last.weight[0].double().cpu()).numpy()
         self.margins.append(rewards[left] - rewards[right])

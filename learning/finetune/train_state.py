@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from learning.finetune.checkpoints import Checkpoints
 from learning.finetune.data import Examples
@@ -103,6 +104,7 @@ class Setting:
         checkpoints: Of this run.
         teller: Whom to tell.
         accelerator: Of the library *accelerate*: device and processes.
+        frozen: Features of the base, one row a response, ``(m, dim)``; 0 where none is compared.
         share, pack: Whether prompts are read once, and several put into a row.
     """
 
@@ -115,6 +117,7 @@ class Setting:
     checkpoints: Checkpoints
     teller: Teller
     accelerator: Any
+    frozen: NDArray[np.float32]
     share: bool
     pack: bool
 
