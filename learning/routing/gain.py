@@ -32,6 +32,7 @@ Flags = NDArray[np.bool_]
 LEAST_MIXES: Final = 20
 LEAST_RANK: Final = 0.3  # held-out rank correlation below which the model is not used
 _FOLDS: Final = 5
+_STEPS: Final = 20  # in which answers are spent
 _PENALTIES: Final = np.logspace(-3, 3, 13)
 
 
@@ -196,6 +197,35 @@ class GainModel:
             spent = tuple(int(count) for count in counts)
             found.append(Bought(int(counts.sum()), score, score - half, score + half, spent))
         return found
+
+
+def choose(model: GainModel, tags: ArrayLike, answers: int, *, rng: np.random.Generator) -> Flags:
+    """Give people the questions on which their next answer adds most, a twentieth at a time.
+
+    A question adds what its tags add at the mix there is by then; of equal ones lots decide.
+
+    Args:
+        model: What a mix is worth.
+        tags: Membership, shape ``(n, t)``.
+        answers: Of people, at most ``n``.
+        rng: Draws the lots.
+
+    Returns:
+        Whether people answer each question, shape ``(n,)``.
+
+    Raises:
+        ShapeError: more answers than questions.
+    """
+    member = np.asarray(_checks.matrix(tags, "tags"), dtype=np.float64)
+    if not 0 <= answers <= len(member):
+        raise ShapeError(f"answers must be between 0 and {len(member)}, got {answers}")
+    people = np.zeros(len(member), np.bool_)
+    for end in np.unique(np.linspace(0, answers, _STEPS + 1).round().astype(int))[1:]:
+        worth = member @ model.gains(member[people].sum(axis=0))
+        worth[people] = -np.inf
+        order = np.lexsort((rng.random(len(worth)), -worth))
+        people[order[: end - int(people.sum())]] = True
+    return people
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,6 +22,7 @@ from learning.replay.report import rounded
 from learning.replay.worlds import Encoding
 from learning.routing.policies import POLICIES, get
 from learning.routing.replay.campaign import Run, play
+from learning.routing.replay.gains import Gains, gains, told
 from learning.routing.replay.plan import PURE, Plan
 from learning.routing.replay.statistics import summarise, table
 from learning.routing.replay.worlds import JudgedWorld, planted, read
@@ -72,6 +73,11 @@ def add_arguments(parser: ArgumentParser) -> None:
         choices=["both", "overwrite"],
         help="overwrite: a person's answer takes the place of the judge's, and nothing is weighed",
     )
+    parser.add_argument(
+        "--gains",
+        action="store_true",
+        help="also: on which questions people's answers are worth most, and what more would buy",
+    )
     add_encoding(parser)
 
 
@@ -93,7 +99,10 @@ def run(options: Namespace) -> int:
     if not worlds:
         raise ConfigError("nothing to replay: name files, or planted worlds with --simulate")
     runs, failed = _play_all(worlds, plan, labels, budgets, options.seeds)
-    _write(options, plan, labels, runs, failed)
+    found: list[Gains] = []
+    if options.gains:
+        found = _gains(worlds, plan, options.seeds, failed)
+    _write(options, plan, labels, runs, failed, found)
     return 1 if failed else 0
 
 
@@ -194,6 +203,22 @@ def _play_all(
     return runs, failed
 
 
+def _gains(
+    worlds: Sequence[WorldOf], plan: Plan, seeds: int, failed: list[dict[str, Any]]
+) -> list[Gains]:
+    """The gain model of every file and seed; one that cannot be had stops no other."""
+    found: list[Gains] = []
+    with threadpool_limits(1):
+        for world_of, seed in product(worlds, range(seeds)):
+            world = world_of(seed)
+            try:
+                found.append(gains(world, plan, seed))
+            except Exception as error:
+                failed.append(_failure(world, "gains", 0.0, seed, error))
+            tell(f"gain model of {world.name}: seed {seed}")
+    return found
+
+
 def _failure(
     world: JudgedWorld, label: str, budget: float, seed: int, error: Exception
 ) -> dict[str, Any]:
@@ -214,6 +239,7 @@ def _write(
     labels: Sequence[str],
     runs: Sequence[Run],
     failed: Sequence[dict[str, Any]],
+    found: Sequence[Gains],
 ) -> None:
     cells, areas = summarise(_comparable(runs))
     settings = {
@@ -232,9 +258,13 @@ def _write(
         "summary": [rounded(asdict(one)) for one in cells],
         "areas": [rounded(asdict(one)) for one in areas],
     }
+    if found:
+        made["gains"] = [rounded(asdict(one)) for one in found]
     options.out.write_text(json.dumps(made, indent=1) + "\n", encoding="utf-8")
     if cells:
         sys.stdout.write(table(cells) + "\n")
+    if found:
+        sys.stdout.write("\n" + told(found) + "\n")
 
 
 def _comparable(runs: Sequence[Run]) -> list[Run]:

@@ -6,7 +6,15 @@ from hypothesis import strategies as st
 from learning.data import Comparisons
 from learning.errors import NotEnoughData, ShapeError
 from learning.heads import LinearBT
-from learning.routing.gain import bin_tags, draw_mixes, fit_gain, marginal, tag_gains
+from learning.routing.gain import (
+    GainModel,
+    bin_tags,
+    choose,
+    draw_mixes,
+    fit_gain,
+    marginal,
+    tag_gains,
+)
 from tests.learning.routing.routed import Judged
 
 
@@ -127,3 +135,18 @@ def test_small_reward_models_tell_which_tag_people_should_answer():
     model = fit_gain(mixes @ tags, scores, rng=rng)
     assert model.usable
     assert model.gains([20, 20, 20]).argmax() == 0
+
+
+def test_people_get_what_adds_most_and_equal_questions_by_lot():
+    model = GainModel(np.array([0.0, 1.0, 0.5, 0.0]), 0.0, rank=0.9, residual=0.1, mixes=60)
+    tags = np.eye(3)[np.repeat([0, 1, 2], 20)]
+    for answers in (0, 1, 15, 60):
+        people = choose(model, tags, answers, rng=np.random.default_rng(0))
+        assert people.sum() == answers
+    some = choose(model, tags, 20, rng=np.random.default_rng(0))
+    assert not some[:20].any()
+    assert some[20:40].sum() > 10
+    other = choose(model, tags, 5, rng=np.random.default_rng(1))
+    assert (choose(model, tags, 5, rng=np.random.default_rng(2)) != other).any()
+    with pytest.raises(ShapeError, match="between 0 and 60, got 61"):
+        choose(model, tags, 61, rng=np.random.default_rng(0))

@@ -14,6 +14,7 @@ from learning.routing.policies import POLICIES
 from learning.routing.replay import command
 from learning.routing.replay import session as session_module
 from learning.routing.replay.campaign import Run, play
+from learning.routing.replay.gains import SHARES, gains, told
 from learning.routing.replay.plan import Plan
 from learning.routing.replay.session import Session
 from learning.routing.replay.statistics import summarise, table
@@ -359,3 +360,34 @@ def test_all_policies_and_a_variant_of_one():
     assert found == [*POLICIES, "learned:bold"]
     with pytest.raises(ConfigError, match="floor"):
         command.read_policies("learned", {"learned": {"floor": 2}})
+
+
+def test_the_gain_model_sends_people_where_a_planted_judge_is_wrong():
+    found = gains(planted(2, 3, pairs=900), SMALL, 0, mixes=40)
+    assert (found.usable, found.questions) == (True, pytest.approx(720, abs=20))
+    assert [one.answers for one in found.bought] == [round(s * found.questions) for s in SHARES]
+    assert min(one.gain_low for one in found.tags[:2]) > 0.4
+    assert max(one.gain for one in found.tags[2:]) < 0.2
+    half = found.bought[-1]
+    assert half.log_loss < half.lot_log_loss - 0.05
+    assert half.predicted == pytest.approx(half.log_loss, abs=0.15)
+    shown = told([found, found])
+    assert "planted, 2 weak tags, 2 seeds: gain model, rank correlation" in shown
+    assert shown.count("±") == len(SHARES)
+
+
+def test_gains_are_told_with_the_command(tmp_path, capsys, monkeypatch):
+    file, out = annotated(tmp_path / "both.jsonl"), tmp_path / "routes.json"
+    assert route(out, str(file), "--encoder", "hashed", "--pca", "8", "--gains") == 0
+    made = json.loads(out.read_text())
+    assert [one["seed"] for one in made["gains"]] == [0, 1]
+    by_tag = sorted(one["gain"] for one in made["gains"][0]["tags"])
+    assert by_tag == [0.0, 1.0]  # the judge is always wrong in one subset, and never in the other
+    assert "both, 2 seeds: gain model" in capsys.readouterr().out
+
+    def broken(*given, **more):
+        raise NotEnoughData("nothing that both have answered")
+
+    monkeypatch.setattr(command, "gains", broken)
+    assert route(out, str(file), "--encoder", "hashed", "--pca", "8", "--gains") == 1
+    assert len(json.loads(out.read_text())["failed"]) == 2
