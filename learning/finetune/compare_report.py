@@ -30,7 +30,7 @@ class Row:
         ece: Expected calibration error, without interval.
         gain: Log-loss of the frozen encoder minus this one, on the same answers: positive is
             better than frozen.
-        more: Accuracy minus the frozen encoder's.
+        accuracy_gain: Accuracy minus the frozen encoder's.
         seconds: Of one training with its features, mean over folds.
         answers, groups, folds: How much was looked at.
     """
@@ -42,7 +42,7 @@ class Row:
     log_loss: Estimate
     ece: float
     gain: Estimate
-    more: Estimate
+    accuracy_gain: Estimate
     seconds: float
     answers: int
     groups: int
@@ -66,11 +66,11 @@ def rows(file: str, cells: Mapping[tuple[str, int], Sequence[Cell]], *, seed: in
         common = len(ours) == len(base)
         group = np.concatenate([cell.group for cell in ours])
         loss, hits, winner = _values(ours)
-        gain = more = _NONE
+        gain = hits_gain = _NONE
         if common and method != BASELINE:
             other_loss, other_hits, _ = _values(base)
             gain = _estimate(other_loss - loss, group, seed)
-            more = _estimate(hits - other_hits, group, seed)
+            hits_gain = _estimate(hits - other_hits, group, seed)
         made.append(
             Row(
                 file=file,
@@ -80,7 +80,7 @@ def rows(file: str, cells: Mapping[tuple[str, int], Sequence[Cell]], *, seed: in
                 log_loss=_estimate(loss, group, seed),
                 ece=ece(np.maximum(winner, 1 - winner), hits),
                 gain=gain,
-                more=more,
+                accuracy_gain=hits_gain,
                 seconds=float(np.mean([cell.seconds for cell in ours])),
                 answers=len(group),
                 groups=len(np.unique(group)),
