@@ -5,7 +5,7 @@ own). The entropy of a prompt is what ``apl_two_stage`` filters prompts by: it g
 :attr:`learning.data.Prompts.entropy`.
 
 Source:
-    Muldrew et al. (2024), arXiv:2402.08114, section 3.1: the entropy of the policy's answers,
+    Muldrew et al. (2024), arXiv:2402.08114: the entropy of the policy's answers,
     estimated by sampling.
 """
 
