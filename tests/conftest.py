@@ -38,6 +38,8 @@ SLOW = frozenset(
         *("test_finetune_commands", "test_finetune_compare", "test_finetune_export"),
         *("test_finetune_figures", "test_finetune_lora_ensemble", "test_formats_of_tools"),
         *("test_finetune_gate", "test_finetuning_jobs"),
+        *("test_finetune_model", "test_finetune_prefix", "test_finetune_train"),
+        "test_finetune_tuning",
         *("test_forms_learn", "test_forms_rounds", "test_fuzz_api", "test_heads", "test_hub"),
         *("test_judge_budget", "test_judge_report", "test_judging", "test_piloting"),
         *("test_languages", "test_learning_card", "test_learning_ensemble", "test_learning_main"),

@@ -11,7 +11,7 @@ by labels that the features were not trained on.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -74,11 +74,18 @@ def probe(
     return Probe(weight, -float(weight @ scaling.mean), answers)
 
 
-def prior_precision(folds: Sequence[Held], *, tie: float | None = None) -> dict[str, Any]:
+def prior_precision(
+    folds: Sequence[Held], *, tie: float | None = None, tick: Callable[[], None] = lambda: None
+) -> dict[str, Any]:
     """Find the prior precision under which heads refitted on the features predict new labels best.
 
     Each fold's head is fitted on the labels that its features were trained on, once under every
     precision of ``PRECISIONS`` and once under the evidence's own, and asked about the others.
+
+    Args:
+        folds: What each fold's model made of its texts.
+        tie: Fix Davidson's ``nu`` instead of estimating it.
+        tick: Called before every fit.
 
     Returns:
         ``prior_precision``, ``None`` where the evidence does as well within 0.001 nats;
@@ -95,6 +102,7 @@ def prior_precision(folds: Sequence[Held], *, tie: float | None = None) -> dict[
         phi = scaling.transform(fold.features, None)
         count = int(fold.test.decisive.sum())
         for place, precision in enumerate(choices):
+            tick()
             belief = LinearBT(tie=tie).fit(phi, fold.train, prior_precision=precision)
             p = belief.preference(*belief.margin(phi, fold.test.pairs))
             found[place] += count * log_loss(p, fold.test.outcome)

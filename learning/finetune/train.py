@@ -8,34 +8,34 @@ import shutil
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from learning.encoders import reward
 from learning.encoders.huggingface import fingerprint
 from learning.finetune import memory, model
-from learning.finetune.checkpoints import Checkpoints
 from learning.finetune.data import Examples
-from learning.finetune.errors import FinetuneError, UnusableModel
+from learning.finetune.errors import FinetuneError
 from learning.finetune.plan import Plan
-from learning.finetune.texts import Row
 from learning.finetune.train_state import (
     Progress,
     Setting,
     Teller,
     Tuned,
-    in_half,
     plain,
     plain_errors,
     quiet,
     whole_threads,
 )
+from learning.text import PAIR_RECIPE
+
+if TYPE_CHECKING:
+    from learning.finetune.train_stage import Trained
+    from learning.finetune.tuning import Found
 
 _FORMAT: Final = "1"  # of checkpoints: older ones begin anew
 MODEL: Final = "model"
-BASE: Final = "base"
 
 
 def finetune(
@@ -87,21 +87,39 @@ def _run(base: Path, examples: Examples, plan: Plan, folder: Path, teller: Telle
     teller.tell(Progress("reading"), now=True)
     estimate = memory.estimate_memory(base, plan, examples)
     estimate.check()
-    from learning.finetune import tuning  # torch, from here on
+    from learning.finetune import train_setup, tuning  # torch, from here on
     from learning.finetune.train_stage import Stage
 
-    setting, notes = _setting(base, examples, plan, folder, run, teller)
+    setting, notes = train_setup.prepare(base, examples, plan, folder, run=run, teller=teller)
     found = tuning.tune(setting)
     everything, nothing = np.arange(len(examples)), np.arange(0)
     trained = Stage(setting, "training", everything, test=nothing, epochs=found.epochs).run()
     teller.tell(Progress("saving"), now=True)
-    counts, answers = trained.counts, trained.answers
+    told = {
+        "base_key": base_key,
+        "wall_seconds": time.monotonic() - began,
+        "memory": {"estimate": estimate.to_dict(), "peak": memory.peak()},
+        "notes": notes,
+    }
+    record = plain(_record(setting, found, trained) | told)
+    if setting.accelerator.is_main_process:
+        about = {"run": run, "recipe": PAIR_RECIPE, "record": record}
+        model.save(trained.model, folder / MODEL, about)
+        setting.checkpoints.clear()
+        for left in (folder / train_setup.BASE, *folder.glob("fold-*")):
+            shutil.rmtree(left, ignore_errors=True)
+    setting.accelerator.wait_for_everyone()
+    return _tuned(folder / MODEL, record)
+
+
+def _record(setting: Setting, found: Found, trained: Trained) -> dict[str, Any]:
+    """What was done and what came out, without what only the caller knows."""
+    examples, counts, answers = setting.examples, trained.counts, trained.answers
     used = np.unique(examples.comparisons.pairs)
     figures = dict(found.figures)
-    record = {
-        "plan": plan.to_dict(),
+    return {
+        "plan": setting.plan.to_dict(),
         "epochs": found.epochs,
-        "base_key": base_key,
         "labels": len(examples),
         "prior_precision": figures.pop("prior_precision"),
         "out_of_fold": figures,
@@ -110,108 +128,15 @@ def _run(base: Path, examples: Examples, plan: Plan, folder: Path, teller: Telle
         "steps": counts.steps,
         "tokens": counts.tokens + found.tokens,
         "seconds": found.seconds + counts.seconds,
-        "wall_seconds": time.monotonic() - began,
         "losses": counts.losses,
         "answers": {"tie": answers.tie, "slope": answers.slope, "cuts": answers.cuts},
-        "memory": {"estimate": estimate.to_dict(), "peak": memory.peak()},
         "micro_batch": counts.micro,
         "device": setting.accelerator.device.type,
         "processes": setting.accelerator.num_processes,
         "half": setting.half,
         "shared_prefix": setting.share,
         "packed": setting.pack,
-        "notes": notes,
     }
-    record = plain(record)
-    if setting.accelerator.is_main_process:
-        about = {"run": run, "recipe": "pair-1", "record": record}
-        model.save(trained.model, folder / MODEL, about)
-        setting.checkpoints.clear()
-        for left in (folder / BASE, *folder.glob("fold-*")):
-            shutil.rmtree(left, ignore_errors=True)
-    setting.accelerator.wait_for_everyone()
-    return _tuned(folder / MODEL, record)
-
-
-def _setting(
-    base: Path, examples: Examples, plan: Plan, folder: Path, run: str, teller: Teller
-) -> tuple[Setting, list[str]]:
-    """Read the texts, and find out what the model allows."""
-    import torch
-    from accelerate import Accelerator
-
-    from learning.finetune import prefix
-
-    torch.manual_seed(plan.seed)  # weights that the base lacks: the same in every stage
-    loaded = model.load(base, max_tokens=plan.max_tokens)
-    rows = loaded.reader.rows(examples.prompts, examples.responses)
-    able = prefix.possible(loaded) if (plan.share_prefix, plan.packing) != ("off", "off") else False
-    notes = []
-    for wanted, what in ((plan.share_prefix, "share prompts"), (plan.packing, "pack rows")):
-        if wanted == "on" and not able:
-            why = "has other attention" if loaded.decoder else "reads in both directions"
-            notes.append(f"It was asked to {what}; this model {why}, so its texts are padded.")
-    if cut := sum(row.cut for row in rows):
-        most = loaded.reader.limit
-        notes.append(f"{cut} of {len(rows)} texts were longer than {most} tokens and were cut.")
-    accelerator = Accelerator()
-    gpu = accelerator.device.type == "cuda"
-    share = able and plan.share_prefix != "off"
-    packs = able and (plan.packing == "on" or (plan.packing == "auto" and gpu))
-    folder.mkdir(parents=True, exist_ok=True)
-    loaded.core.to(accelerator.device)
-    half = in_half(plan, accelerator.device)
-    frozen = _frozen(
-        loaded,
-        rows,
-        examples,
-        Checkpoints(folder / BASE, run),
-        half=half,
-        main=accelerator.is_main_process,
-        teller=teller,
-    )
-    setting = Setting(
-        base=base,
-        examples=examples,
-        rows=rows,
-        plan=plan,
-        folder=folder,
-        run=run,
-        checkpoints=Checkpoints(folder, run),
-        teller=teller,
-        accelerator=accelerator,
-        frozen=frozen,
-        share=share,
-        pack=packs,
-    )
-    return setting, notes
-
-
-def _frozen(
-    loaded: model.RewardModel,
-    rows: list[Row],
-    examples: Examples,
-    kept: Checkpoints,
-    *,
-    half: bool,
-    main: bool,
-    teller: Teller,
-) -> NDArray[np.float32]:
-    """Features of the base before training, read once for all folds."""
-    import torch
-
-    if (done := kept.load()) is not None:
-        stored: NDArray[np.float32] = done.tensors["features"].numpy()
-        return stored
-    used = np.unique(examples.comparisons.pairs)
-    found = np.zeros((len(rows), loaded.dim), dtype=np.float32)
-    with torch.autocast(loaded.last.weight.device.type, torch.bfloat16, enabled=half):
-        found[used] = loaded.read([rows[row] for row in used], tick=teller.tick)
-    if not np.isfinite(found).all():
-        raise UnusableModel("The model's own features are not all numbers; it cannot be trained.")
-    if main:
-        kept.save({}, {"features": torch.from_numpy(found)})
-    return found
 
 
 def _name(base_key: str, examples: Examples, plan: Plan) -> str:

@@ -161,6 +161,7 @@ def prepared(setting: Setting) -> tuple[RewardModel, Callable[[], RewardModel]]:
     wrapped = _adapted(model, setting)
 
     def merged() -> RewardModel:
+        wrapped.float()  # adapters are small beside the digits of bfloat16
         core = wrapped.merge_and_unload()
         return RewardModel(core, model.last, model.reader, model.decoder, model.fresh)
 

@@ -116,7 +116,9 @@ def tune(setting: Setting) -> Found:
     margins = _after(results, epochs)  # (e, k)
     losses = [metrics.log_loss(expit(row), outcome) for row in margins]
     chosen = plan.epochs or 1 + int(np.argmin(losses[1:]))
-    prior = calibration.prior_precision([one.held for one in results], tie=fixed_tie(setting))
+    prior = calibration.prior_precision(
+        [one.held for one in results], tie=fixed_tie(setting), tick=setting.teller.tick
+    )
     figures = {
         "folds": len(folds),
         **_figures(margins[chosen], outcome),
