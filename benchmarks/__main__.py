@@ -11,6 +11,7 @@ from config.env import BASE_DIR
 BENCHMARKS = {
     "replay_loop FILE": "people, pages, worker and model close the loop; accuracy of each model",
     "pages": "how long an answer and the next question take, with many people at once",
+    "finetune_latency FILE": "what annotators notice of a training on the same machine",
     "keypress": "from a key to the next question painted, in a real browser",
     "exporting": "rows a second and peak memory of every export format, on a million answers",
     "choosing [PART…]": "refit, score and select: every function, and against obvious ways",
@@ -23,7 +24,7 @@ SMALL = [POOL, "--labels", "160", "--people", "2", "--strength-max", "2"]
 def main() -> int:
     """List, run. So few answers prove nothing: the status only says that models were measured."""
     for name, line in BENCHMARKS.items():
-        print(f"python -m benchmarks.{name:<17} {line}")
+        print(f"python -m benchmarks.{name:<21} {line}")
     print(f"\nThe small one: replay_loop {' '.join(SMALL)}\n", flush=True)
     with running() as stack:
         last = measure(stack, parse(SMALL))

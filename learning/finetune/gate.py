@@ -123,17 +123,15 @@ def examine(
         "length": _length(towards, gap / spread if spread else gap, group, times),
         "accuracy": _means(_hits(towards), group, times),
     }
-    promoted, reason = _decide(found["log_loss"], found["ece"], found["length"])
+    promoted, reason = _decide(found["log_loss"], found["ece"], found["length"], k)
     return Verdict(promoted, reason, **found, n=int(decisive.sum()), prompts=k)
 
 
-def needed(difference: Difference, prompts: int) -> int | None:
-    """About how many prompts would show a difference of this size; None where it helps nothing.
+def needed(difference: Difference, prompts: int) -> int:
+    """About how many prompts would show that a difference below 0 is no chance.
 
     An interval shrinks with the root of the number of prompts.
     """
-    if difference.value >= 0:
-        return None
     reach = difference.high - difference.value
     return int(np.ceil(prompts * (reach / -difference.value) ** 2))
 
@@ -146,13 +144,18 @@ def _too_few(n: int, prompts: int) -> Verdict:
     return Verdict(False, reason, None, None, None, None, n, prompts)
 
 
-def _decide(log_loss: Difference, ece: Difference, length: Difference) -> tuple[bool, str]:
+def _decide(
+    log_loss: Difference, ece: Difference, length: Difference, prompts: int
+) -> tuple[bool, str]:
     said = f"log-loss {log_loss.new:.3f} against {log_loss.old:.3f}"
     span = f"difference {log_loss.low:+.3f} to {log_loss.high:+.3f}"
     if not log_loss.better:
         if log_loss.value >= 0:
             return False, f"it is not better on the holdout: {said}, {span}"
-        return False, f"that it is better on the holdout may be chance: {said}, {span}"
+        return False, (
+            f"that it is better on the holdout may be chance: {said}, {span}; if it is as much "
+            f"better, about {needed(log_loss, prompts):,} held-out prompts would show it"
+        )
     if ece.worse:
         return False, (
             f"better on the holdout ({said}), but it says worse how sure it may be: calibration "
