@@ -10,6 +10,7 @@
     ├── StoreError          a feature store on disk belongs to another encoder or is damaged
     ├── BadFile             a file of annotated items cannot be read; says where
     ├── EncoderError        an encoder is missing, unknown or not the one it claims to be
+    ├── FinetuneError       what keeps an encoder from being trained: `learning.finetune.errors`
     └── JudgeError          what keeps a judge from answering: see `learning.judges.errors`
 """
 
