@@ -13,7 +13,8 @@ from django.test import Client
 from annotator.models import Campaign, Judge, JudgeReport, Route
 from annotator.services import budgets, judges, rounds
 from annotator.services.campaigns import add_member, create_campaign, start_campaign
-from learning.routing.deviation import Deviation
+from learning.routing.deviation import LEAST, Deviation
+from learning.routing.policies import PILOT, POLICIES
 from tests.annotator import judged
 from tests.campaigns import load
 from tests.worker.judge_loops import Serve, counted, everything_went_to_people, judge_of, longer
@@ -151,6 +152,11 @@ def test_a_small_budget_has_a_small_pilot(
 ) -> None:
     running.human_minutes, running.routing_config = minutes, {"pilot": pilot}
     assert budgets.pilot_questions(running) == wanted
+
+
+def test_both_sides_know_the_same_pilot() -> None:
+    assert (budgets.PILOT, budgets.FEWEST) == (PILOT, LEAST)
+    assert set(budgets.AT_ONCE) == {"all_human", "all_judge"} < set(POLICIES)
 
 
 def test_the_page_says_how_far_the_pilot_is(

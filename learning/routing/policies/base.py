@@ -119,8 +119,9 @@ class Audited:
     )
     pilot: int = options.option(
         PILOT,
-        "Audited questions before anything else is chosen. With fewer it is not known where the "
-        "judge is wrong, and learning from its answers can go astray.",
+        "Questions drawn at random that people and the judge have to decide before it is asked "
+        "about others. With fewer it is not known where it is wrong and whether its taste is "
+        "people's, and learning from its answers can go astray.",
         low=0,
         high=100_000,
     )

