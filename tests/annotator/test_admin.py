@@ -36,6 +36,7 @@ def fields(**changes: Any) -> dict[str, Any]:
     campaign = Campaign()
     names = ["overlap", "lease_minutes", "batch_size", "labels_per_round", "queue_low"]
     names += ["random_share", "holdout_share", "holdout_prompts", "seed", "encoder", "form"]
+    names += ["finetune"]
     names += ["candidates", "acquisition", "head", "set_size"]
     names += ["qualification_pass", "gold_share", "repeat_share", "routing", "human_share"]
     sent = {name: getattr(campaign, name) for name in names}
