@@ -137,10 +137,8 @@ def needed(difference: Difference, prompts: int) -> int:
 
 
 def _too_few(n: int, prompts: int) -> Verdict:
-    reason = (
-        f"too few held-out prompts have a decisive answer to tell: {prompts}, and it takes at "
-        f"least {FEWEST}"
-    )
+    few = "too few held-out prompts have a decisive answer to tell"
+    reason = f"{few}: {prompts}, and it takes at least {FEWEST}"
     return Verdict(False, reason, None, None, None, None, n, prompts)
 
 
