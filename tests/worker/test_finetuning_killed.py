@@ -87,8 +87,8 @@ def test_a_killed_training_goes_on_from_its_checkpoint(
         assert row().state == "training"
         with process("worker", tmp_path, TORCH_THREADS="1"):
             until(lambda: not row().under_way, seconds=200, what="the end of it")
+            until(lambda: not checkpoints.exists(), what="the end of its checkpoints")
     ended = row()
     assert ended.state == "promoted", (ended.state, ended.error, ended.reason)
     assert Job.objects.get(kind="finetune").attempt >= 2
-    until(lambda: not checkpoints.exists(), what="the end of its checkpoints")
     shutil.rmtree(tmp_path / "base")
