@@ -122,6 +122,7 @@ class _Run:
     def _say(self, state: str, detail: str = "", done: int = 0, total: int = 0) -> None:
         self.job.progress(done, total, f"{State(state).label} {detail}".strip())
         services.report_state(version=self.version, state=state, detail=detail)
+        self.version.state = state
 
     def _embedding(self, done: int, total: int) -> None:
         self._now_and_then(self.version.state, done, total, "")
