@@ -27,6 +27,7 @@ from annotator.services.campaigns import ensure_annotator
 from annotator.services.judges import record_report
 from annotator.services.webhooks import add_webhook, try_webhook
 from tests.annotator.acts import lease
+from tests.annotator.finetuned import ended
 from tests.annotator.judged import add, route, say
 
 CHECKS = [
@@ -44,7 +45,7 @@ OPERATIONS = {
 EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "8"))
 
 
-KINDS = ("assignment", "judge", "webhook", "export", "import", "quer")
+KINDS = ("assignment", "encoder", "judge", "webhook", "export", "import", "quer")
 
 
 @pytest.fixture
@@ -80,6 +81,7 @@ def there(campaign: Campaign, ada: User, ruth: User) -> dict[str, Any]:
         "number": 1,
         "version": 1,
         "quer": query.pk,
+        "encoder": ended(campaign).pk,
         "judge": judge.pk,
         "webhook": hook.pk,
         "delivery": str(try_webhook(webhook=hook).pk),
