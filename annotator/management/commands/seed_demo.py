@@ -175,7 +175,7 @@ DEMOS = [
             "everyday_pool": ImportOptions(),
         },
         {"batch_size": 20, "labels_per_round": 8, "queue_low": 6, "human_share": 0.4}
-        | {"routing_config": {"pilot": 40}},  # which the history gives at once
+        | {"routing_config": {"pilot": 30}},  # which the history gives at once
         judge={"name": "demo-judge", "model": "tiebreak-demo-judge", "history_sample": 60},
     ),
     Demo(
