@@ -171,10 +171,10 @@ def test_the_page_says_how_far_the_pilot_is(
 
     work()
     work()
-    assert "have decided 0 of 5 questions drawn at random" in shown()
+    assert "have decided 0 questions drawn at random, and 5 are wanted" in shown()
     assert "the judge is being measured first" in shown()
     prefer_longer(running, ada)
-    assert "have decided 5 of 5 questions drawn at random" in shown()
+    assert "have decided 5 questions drawn at random, and 5 are wanted" in shown()
     figures = judged.figures()
     judges.record_report(judge=judge, audited=5, figures=figures | {"pilot": {"state": "doubt"}})
     assert "its taste seems another than people's" in shown().replace("&#x27;", "'")
