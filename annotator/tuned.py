@@ -13,7 +13,7 @@ FIGURES = {  # of the gate: what it is called, and its decimals
     "log_loss": ("Log-loss", 3),
     "accuracy": ("Accuracy", 3),
     "ece": ("Calibration error beyond chance", 3),
-    "length": ("Miss of length's worth", 2),
+    "length": ("Length bias", 2),
 }
 
 

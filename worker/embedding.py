@@ -88,11 +88,6 @@ def run(job: RunningJob) -> None:
         pass
 
 
-def open_store(campaign: Campaign) -> FeatureStore:
-    """The feature store of the encoder in use."""
-    return Source.of(campaign).store()
-
-
 def encoder_name(campaign: Campaign) -> str:
     """The campaign's own encoder; `default` is what the operator set."""
     return settings.ENCODER if campaign.encoder == "default" else campaign.encoder

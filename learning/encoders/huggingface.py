@@ -46,7 +46,7 @@ class HuggingFaceEncoder:
         for place, text in enumerate(texts):
             places.setdefault(text, []).append(place)
         ordered = sorted(places, key=len)
-        with _threads(self.threads):
+        with bounded_threads(self.threads):
             for start in range(0, len(ordered), batch_size):
                 batch = ordered[start : start + batch_size]
                 for text, row in zip(batch, self._encode_batch(batch), strict=True):
@@ -90,7 +90,7 @@ def from_folder(folder: Path, *, key: str, threads: int | None = None) -> Huggin
 
     safe: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
     try:
-        with _quiet():
+        with no_bars():
             tokenizer = AutoTokenizer.from_pretrained(folder, **safe)
             model = AutoModel.from_pretrained(folder, use_safetensors=True, **safe)
     except (OSError, ValueError, KeyError) as error:
@@ -167,7 +167,7 @@ def fingerprint(folder: Path) -> str:
 
 
 @contextmanager
-def _threads(count: int | None) -> Iterator[None]:
+def bounded_threads(count: int | None) -> Iterator[None]:
     """Bound torch's threads for a while; its setting is global, so put it back."""
     import torch
 
@@ -180,7 +180,7 @@ def _threads(count: int | None) -> Iterator[None]:
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
+def no_bars() -> Iterator[None]:
     """Keep transformers' progress bars out of the log."""
     import transformers
 

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from learning.encoders.huggingface import _threads, fingerprint, locate
+from learning.encoders.huggingface import bounded_threads, fingerprint, locate
 from learning.errors import EncoderError, LearningError
 from learning.text import PAIR_RECIPE, split
 
@@ -41,7 +41,7 @@ class RewardEncoder:
         pairs = [split(text) for text in places]
         prompts, responses = [p for p, _ in pairs], [r for _, r in pairs]
         reader = self.model.reader
-        with _threads(self.threads):
+        with bounded_threads(self.threads):
             rows = reader.rows(prompts, responses)
             found = self.model.read(rows, tokens=batch_size * min(reader.limit, 256))
         for at, row in zip(places.values(), found, strict=True):

@@ -243,9 +243,9 @@ def passing(members: int) -> Networks:
     one = np.ones((members, 1), dtype=np.float32)
     return Networks(
         first=first,
-        first_bias=np.zeros((members, 2)),  # type: ignore[arg-type]  # made float32
+        first_bias=np.zeros((members, 2), dtype=np.float32),
         second=np.broadcast_to(np.eye(2, dtype=np.float32), (members, 2, 2)),
-        second_bias=np.zeros((members, 2)),  # type: ignore[arg-type]
+        second_bias=np.zeros((members, 2), dtype=np.float32),
         last=np.concatenate([one, -one], axis=1),
     )
 

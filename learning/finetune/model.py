@@ -8,7 +8,8 @@ where the scalar head lives. torch is imported when a model is loaded.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -135,13 +136,13 @@ def load(folder: Path, *, max_tokens: int | None = None, dtype: str = "float32")
     import torch
     from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
-    from learning.encoders.huggingface import _quiet
+    from learning.encoders.huggingface import no_bars
 
     check(folder)
     safe: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
     wanted = {"num_labels": 1, "use_safetensors": True, "dtype": getattr(torch, dtype)}
     try:
-        with _quiet(), _silent():
+        with no_bars(), _silent():
             tokenizer = AutoTokenizer.from_pretrained(folder, **safe)
             core, info = AutoModelForSequenceClassification.from_pretrained(
                 folder, output_loading_info=True, **wanted, **safe
@@ -243,7 +244,7 @@ def save(model: RewardModel, folder: Path, about: Mapping[str, Any]) -> None:
     Raises:
         CheckpointFailed: it cannot be written.
     """
-    from learning.encoders.huggingface import _quiet
+    from learning.encoders.huggingface import no_bars
 
     told = {"format": 1, "max_tokens": model.reader.limit, "decoder": model.decoder, **about}
 
@@ -252,7 +253,7 @@ def save(model: RewardModel, folder: Path, about: Mapping[str, Any]) -> None:
         model.reader.tokenizer.save_pretrained(where)
         (where / ABOUT).write_text(json.dumps(told, indent=1, allow_nan=False))
 
-    with _quiet(), _silent():
+    with no_bars(), _silent():
         placed(folder, write, what="model")
 
 
@@ -320,18 +321,15 @@ def _json(path: Path) -> dict[str, Any]:
     return found
 
 
-class _silent:  # noqa: N801 - used like a function
+@contextmanager
+def _silent() -> Iterator[None]:
     """Keep transformers' reports about missing weights out of the log: `fresh` has them."""
+    import transformers
 
-    def __enter__(self) -> None:
-        import transformers
-
-        logging: Any = transformers.utils.logging
-        self._before = logging.get_verbosity()
-        logging.set_verbosity_error()
-
-    def __exit__(self, *error: object) -> None:
-        import transformers
-
-        logging: Any = transformers.utils.logging
-        logging.set_verbosity(self._before)
+    logging: Any = transformers.utils.logging
+    before = logging.get_verbosity()
+    logging.set_verbosity_error()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(before)

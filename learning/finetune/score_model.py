@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from learning.encoders import reward
-from learning.encoders.huggingface import _threads
+from learning.encoders.huggingface import bounded_threads
 from learning.errors import EncoderError
 from learning.finetune.model import ABOUT, RewardModel, parts
 from learning.finetune.texts import tensors
@@ -76,7 +76,7 @@ class Scorer:
 
         found = np.empty(len(responses), dtype=np.float64)
         device = self.model.core.device
-        with _threads(self.threads), torch.inference_mode():
+        with bounded_threads(self.threads), torch.inference_mode():
             rows = self.model.reader.rows(prompts, responses)
             for part in parts(rows, tokens):
                 batch = tensors([rows[at] for at in part], self.model.reader, device)

@@ -219,11 +219,11 @@ def whole_threads(count: int) -> Any:
     """Bound the threads of torch and of the linear algebra below numpy, for a while."""
     from threadpoolctl import threadpool_limits
 
-    from learning.encoders.huggingface import _threads
+    from learning.encoders.huggingface import bounded_threads
 
     @contextmanager
     def bound() -> Iterator[None]:
-        with _threads(count), threadpool_limits(count):
+        with bounded_threads(count), threadpool_limits(count):
             yield
 
     return bound()

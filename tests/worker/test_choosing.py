@@ -231,10 +231,10 @@ def test_an_option_that_no_longer_exists_fails_the_round_in_words(running: Campa
 
 
 def card(campaign: Campaign, **figures: Any) -> EncoderCard:
-    from worker.embedding import open_store
+    from worker.embedding import Source
 
     said = {"sentence": "Nothing can be learnt.", "enough": True, "learnable": False}
-    key = figures.pop("encoder_key", None) or open_store(campaign).encoder_key
+    key = figures.pop("encoder_key", None) or Source.of(campaign).key
     return EncoderCard.objects.create(
         campaign=campaign, encoder_key=key, labels=200, figures=said | figures
     )

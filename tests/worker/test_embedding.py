@@ -69,7 +69,7 @@ def test_two_processes_do_not_embed_the_same_texts(
         assert (mine, too) == (True, False)
 
     def other_finishes(_: float) -> None:
-        store = embedding.open_store(campaign)
+        store = source.store()
         rows = store.missing(index.keys())
         store.append([index.keys()[row] for row in rows], np.ones((len(rows), 256)))
 

@@ -28,7 +28,7 @@ def test_models_and_indexes_go_with_their_campaign(settings: Any, tmp_path: Path
             (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
             (tmp_path / name).write_bytes(b"x")
     (tmp_path / "features" / "shard").write_bytes(b"shared")
-    assert "4 models and indexes of campaigns that are gone" in tasks.tidy()
+    assert "; 4 models and indexes of campaigns that are gone, 0 folders" in tasks.tidy()
     left = sorted(str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*") if path.is_file())
     assert left == [
         f"features/.campaign-{pk}.lock",
