@@ -138,6 +138,7 @@ ANSWERS: Final[dict[tuple[str, str, str], Any]] = {
         "responses": 2,
         "annotations": 0,
         "gold": 0,
+        "language_features": 0,
         "rejected": 0,
         "problems": [],
     },

@@ -79,6 +79,9 @@ class ImportReportSerializer(serializers.Serializer[Any]):
     responses = serializers.IntegerField()
     annotations = serializers.IntegerField()
     gold = serializers.IntegerField()
+    language_features = serializers.IntegerField(
+        help_text="Items that were given a language model's figures"
+    )
     rejected = serializers.IntegerField()
     problems = ProblemOfRow(many=True)
 

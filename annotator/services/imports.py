@@ -25,6 +25,7 @@ from annotator.importers.columns import check_columns
 from annotator.models import Campaign
 from annotator.services import gold, history
 from annotator.services.cards import request_card
+from annotator.services.language import add_figures
 from annotator.services.locks import lock_pool
 from annotator.services.native import NativeRow, parse_row
 from annotator.services.pictures import Known
@@ -52,14 +53,17 @@ class ImportReport:
     responses: int = 0
     annotations: int = 0
     gold: int = 0
+    language_features: int = 0
     rejected: int = 0
     problems: list[RowProblem] = field(default_factory=list)
 
     def __str__(self) -> str:
         known = f" {self.gold:,} of them with a known answer," if self.gold else ""
+        told = self.language_features
+        more = f" {told:,} got language-model features," if told else ""
         return (
             f"{self.read:,} rows read: {self.items:,} new items ({self.prompts:,} new prompts, "
-            f"{self.responses:,} new responses),{known} {self.unchanged:,} known already, "
+            f"{self.responses:,} new responses),{known} {self.unchanged:,} known already,{more} "
             f"{self.annotations:,} annotations recorded, {self.rejected:,} rejected"
         )
 
@@ -116,6 +120,8 @@ def import_items(
                 continue  # read on, to name every bad row; nothing more is stored
             fresh, same = tell_apart(campaign, chunk, report, reader.reject_row)
             store(campaign, fresh, report)
+            report.language_features += sum(row.figures is not None for row in fresh)
+            report.language_features += add_figures(campaign, same)
             if options.history:
                 report.annotations += history.record(
                     campaign=campaign, rows=[*fresh, *same], strength_max=reader.strength_max
@@ -151,6 +157,7 @@ def check_items(
         for row in (*fresh, *same):
             report.annotations += len(row.annotations)
             report.gold += row.gold is not None
+            report.language_features += row.figures is not None
             if len(first) < shown:
                 first.append(_shown(row))
     return report, first

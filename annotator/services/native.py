@@ -15,6 +15,7 @@ from typing import Any
 from annotator.errors import RowProblem
 from annotator.importers.base import MOST_RESPONSES, ROLES, digest
 from annotator.importers.fields import kind_of
+from annotator.services import language
 
 TASKS = {"pairwise": 2, "listwise": 3, "rating": 1, "edit": 1}  # least responses
 LONGEST_NAME = 200
@@ -49,11 +50,27 @@ class NativeRow:
         """What the prompt is, wherever it comes from."""
         return digest([self.prompt, self.context])
 
+    @property
+    def figures(self) -> dict[str, Any] | None:
+        """What a language model says of it."""
+        return language.figures_in(self.extra)
+
     @cached_property
     def digest(self) -> str:
-        """What the item is: everything but who judged it."""
+        """What the item is: everything but who judged it and what a language model says of it."""
+        return self._digest(language.without_figures(self.extra))
+
+    def is_known_as(self, before: str) -> bool:
+        """Whether an item with this digest is the same one."""
+        if before == self.digest:
+            return True
+        bare = language.without_figures(self.extra)  # figures alone in `meta`: it may have been {}
+        alone = self.figures is not None and "meta" not in bare
+        return alone and before == self._digest({**bare, "meta": {}})
+
+    def _digest(self, extra: dict[str, Any]) -> str:
         whole = [self.task, self.prompt, self.context, self.responses]
-        return digest([*whole, self.source, self.group, self.extra])
+        return digest([*whole, self.source, self.group, extra])
 
 
 class _Checker:
@@ -103,6 +120,8 @@ def _parse(row: dict[str, Any], raw: str, check: _Checker, fewest: int) -> Nativ
         check.wrong("split", f"expected 'train' or 'test', got {row['split']!r:.40}")
     if not isinstance(row.get("meta", {}), dict):
         check.wrong("meta", f"expected an object, got {kind_of(row['meta'])}")
+    for name, said in language.misfits(row.get("meta"), len(responses)):
+        check.wrong(name, said)
     extra = {k: row[k] for k in ("subset", "split", "meta") if row.get(k) is not None}
     extra |= {k: v for k, v in row.items() if k not in KNOWN}
     return NativeRow(

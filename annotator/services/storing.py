@@ -90,7 +90,7 @@ def tell_apart(
         if not before:
             known[row.id] = row.digest
             fresh.append(row)
-        elif before == row.digest:
+        elif row.is_known_as(before):
             counts.unchanged += 1
             same.append(row)
         else:

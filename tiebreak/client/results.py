@@ -89,7 +89,10 @@ class RowProblem:
 
 @dataclass(frozen=True)
 class ImportReport:
-    """What an import did: new items, prompts, responses, recorded annotations, known answers."""
+    """What an import did: new items, prompts, responses, recorded annotations, known answers.
+
+    `language_features` counts the items that were given a language model's figures.
+    """
 
     read: int
     items: int
@@ -98,6 +101,7 @@ class ImportReport:
     responses: int
     annotations: int
     gold: int
+    language_features: int
     rejected: int
     problems: tuple[RowProblem, ...]
 
