@@ -143,8 +143,9 @@ ROUTINGS: dict[str, Routing] = {
     entry["name"]: Routing(**{**entry, "options": tuple(map(_option, entry["options"]))})
     for entry in _SAID["routing"]
 }
+FEWEST_MEMBERS = 4  # of an ensemble, where there is one: fewer cannot be put to scale
 # What a person chooses of a fine-tuning; the rest is the worker's, or has a field of its own.
-NOT_ASKED = ("method", "aspects", "threads", "checkpoint_seconds")
+NOT_ASKED = ("method", "threads", "checkpoint_seconds")
 FINETUNING: tuple[Option, ...] = tuple(
     _option(said) for said in _SAID["finetuning"] if said["name"] not in NOT_ASKED
 )
@@ -198,7 +199,11 @@ def normalised_finetuning(given: Mapping[str, Any]) -> dict[str, Any]:
     Raises:
         Refused: there is no such option, or a value cannot be.
     """
-    return _normalised("finetuning", given, {option.name: option for option in FINETUNING}, {})
+    found = _normalised("finetuning", given, {option.name: option for option in FINETUNING}, {})
+    if 0 < (members := found.get("members", 0)) < FEWEST_MEMBERS:
+        said = f"finetuning.members must be 0 or at least {FEWEST_MEMBERS}, got {members}"
+        raise Refused(said, option="members")
+    return found
 
 
 def _normalised(

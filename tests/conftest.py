@@ -37,6 +37,7 @@ SLOW = frozenset(
         *("test_embedded_postgres", "test_export_options", "test_files", "test_formats"),
         *("test_finetune_commands", "test_finetune_compare", "test_finetune_export"),
         *("test_finetune_figures", "test_finetune_lora_ensemble", "test_formats_of_tools"),
+        "test_finetune_lora_ensemble_run",
         *("test_finetune_gate", "test_finetuning_jobs"),
         *("test_finetune_model", "test_finetune_prefix", "test_finetune_train"),
         "test_finetune_tuning",
@@ -44,7 +45,8 @@ SLOW = frozenset(
         *("test_judge_budget", "test_judge_report", "test_judging", "test_piloting"),
         *("test_languages", "test_learning_card", "test_learning_ensemble", "test_learning_main"),
         *("test_learning_neighbours", "test_learning_payoff", "test_mixing"),
-        *("test_onboarding_pages", "test_pictures", "test_rounds", "test_rounds_trouble"),
+        *("test_onboarding_pages", "test_pictures", "test_ratings", "test_rounds"),
+        "test_rounds_trouble",
         *("test_snapshots", "test_startup", "test_train_reward_model", "test_trainers"),
     )
 )

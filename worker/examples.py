@@ -1,4 +1,4 @@
-"""What an encoder is trained on: the training answers of a campaign with their texts.
+"""What an encoder is trained on: the training answers of a campaign with their texts and ratings.
 
 They are read once and kept beside the checkpoints, so that another attempt trains on the same.
 """
@@ -16,10 +16,14 @@ from worker import arrays, encoderfiles, fitting, space, store, textindex
 from worker.cards import groups
 from worker.embedding import Progress
 from worker.heard import Heard, heard
+from worker.ratings import ratings
 from worker.store import Ints, Labels
 
 Doubles = NDArray[np.float64]
-COLUMNS = ("left", "right", "outcome", "strength", "weight", "group", "noise")
+COLUMNS = (
+    *("left", "right", "outcome", "strength", "weight", "group", "noise"),
+    *("aspects", "rated", "marks"),
+)
 MOST_NOISE = 0.5  # a label that is as likely wrong as right says nothing
 
 
@@ -45,6 +49,8 @@ def gather(version: EncoderVersion, *, progress: Progress) -> Examples:
         "group": groups(campaign, prompt),
         "noise": noise,
     }
+    told = ratings(campaign, np.unique([table["left"], table["right"]]))
+    table |= {"aspects": np.array(told.aspects, str), "rated": told.ids, "marks": told.marks}
     arrays.save(encoderfiles.work(version) / "labels.npz", table)
     services.keep(version=version, annotations_seen=seen, comparisons=len(comparisons))
     return _examples(table)
@@ -54,6 +60,12 @@ def kept(version: EncoderVersion) -> Examples | None:
     """What an earlier attempt read, if there was one."""
     table = arrays.read(encoderfiles.work(version) / "labels.npz")
     return _examples(table) if set(COLUMNS) <= table.keys() else None
+
+
+def aspects(version: EncoderVersion) -> list[str]:
+    """What the responses that were read had been rated on."""
+    table = arrays.read(encoderfiles.work(version) / "labels.npz")
+    return [str(name) for name in table.get("aspects", ())]
 
 
 def _joined(labels: Labels, said: Heard, source: str) -> tuple[Comparisons, Ints, Doubles]:
@@ -93,4 +105,15 @@ def _examples(table: arrays.Arrays) -> Examples:
         ),
         group=table["group"][good],
         noise=noise if noise.any() else None,
+        aspects=_aspects(table, there),
     )
+
+
+def _aspects(table: arrays.Arrays, there: Ints) -> NDArray[np.float32] | None:
+    """Marks of the responses whose ids these are, NaN where nobody rated; None without any."""
+    if not len(table["rated"]):
+        return None
+    found = np.full((len(there), len(table["aspects"])), np.nan, np.float32)
+    rows = textindex.find(there, table["rated"])
+    found[rows[rows >= 0]] = table["marks"][rows >= 0]
+    return found

@@ -21,7 +21,7 @@ from learning.encoders import encoder_dim, encoder_key
 from learning.finetune import CheckpointFailed, DeviceLost, Plan, Progress, base_of, finetune
 from worker import embedding, encoderfiles, shipping, space
 from worker.embedding import Source
-from worker.examples import gather, kept
+from worker.examples import aspects, gather, kept
 from worker.jobs import PermanentFailure, RunningJob
 from worker.promotion import examine
 from worker.room import refuse_too_large
@@ -96,7 +96,7 @@ class _Run:
         name = f"reward:{model}"
         services.keep(
             version=self.version,
-            record=tuned.record,
+            record=tuned.record | {"aspects": aspects(self.version) if plan.aspects else []},
             key=encoder_key(name),
             dim=encoder_dim(name),
             path=str(model.relative_to(encoderfiles.root())),

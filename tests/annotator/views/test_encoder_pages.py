@@ -31,7 +31,8 @@ def test_the_campaign_page_leads_there(campaign: Campaign, as_ruth: Client) -> N
 
 
 def test_a_training_is_started_with_what_was_chosen(campaign: Campaign, as_ruth: Client) -> None:
-    answer = as_ruth.post(WHERE, {"method": "lora", "epochs": "3", "precision": "float32"})
+    sent = {"method": "lora", "epochs": "3", "precision": "float32", "aspects": "on"}
+    answer = as_ruth.post(WHERE, sent)
     assert (answer.status_code, answer["Location"]) == (302, WHERE)
     made = EncoderVersion.objects.get()
     assert (made.method, made.plan) == ("lora", {"epochs": 3, "precision": "float32"})
@@ -82,6 +83,13 @@ def test_figures_and_reason_are_shown(campaign: Campaign, as_ruth: Client) -> No
     assert "0.601" in shown
     assert "−0.080 to −0.020" in shown
     assert "On 160 answers about 84 prompts" in shown
+
+
+def test_what_was_rated_and_learnt_is_named(campaign: Campaign, as_ruth: Client) -> None:
+    made = ended(campaign)
+    assert "with ratings of" not in page(as_ruth)
+    EncoderVersion.objects.filter(pk=made.pk).update(record={"aspects": ["clear", "<b>"]})
+    assert "with ratings of clear, &lt;b&gt;" in page(as_ruth)
 
 
 def test_one_click_rolls_back_and_one_takes_it_back(campaign: Campaign, as_ruth: Client) -> None:
