@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Self
@@ -28,11 +28,13 @@ from learning.data import Ensemble, Networks
 from learning.errors import ConfigError
 from learning.finetune.errors import UnusableModel
 from learning.finetune.model import RewardModel, parts
+from learning.finetune.model import load as load_model
 from learning.finetune.texts import Row, tensors
 from learning.heads._likelihood import AnswerModel
 
 WEIGHTS: Final = "adapters.safetensors"
 RECORD: Final = "adapters.json"
+_FRESH: Final = "fresh/"  # prefix of the weights that the base's folder lacks
 _ANSWERS: Final = AnswerModel(tie=0.1)  # before any answer
 
 
@@ -155,33 +157,46 @@ class LoraEnsemble:
         logits: Tensor = self.model.core(**wide, **more).logits
         return logits.reshape(k, len(rows))
 
-    def rewards(self, rows: Sequence[Row], *, tokens: int = 4_096) -> NDArray[np.float32]:
+    @property
+    def last_weight(self) -> nn.Parameter:
+        """Weights of every member's last layer, ``(K, dim)``."""
+        heads = (one for one in self.model.core.modules() if isinstance(one, MemberHead))
+        return next(heads).weight
+
+    @property
+    def fresh(self) -> dict[str, nn.Parameter]:
+        """Weights that the base's folder lacks, as they were drawn; the last layer is not in it."""
+        own = self.model.core.named_parameters()
+        new = set(self.model.fresh)
+        return {n: p for n, p in own if n.replace(".base.", ".") in new and not p.requires_grad}
+
+    def rewards(
+        self,
+        rows: Sequence[Row],
+        *,
+        tokens: int = 32_768,
+        tick: Callable[[], None] = lambda: None,
+    ) -> NDArray[np.float32]:
         """Return every member's reward of tokenised texts, shape ``(m, K)``, unscaled.
 
-        ``tokens`` bounds a batch, padding included, before it is repeated for every member.
+        ``tokens`` bounds what is computed at a time, padding and all members included; ``tick`` is
+        called before each.
         """
         found = np.empty((len(rows), self.shape.members), dtype=np.float32)
         with torch.inference_mode():
-            for part in parts(rows, tokens):
+            for part in parts(rows, tokens // self.shape.members):
+                tick()
                 found[part] = self.forward([rows[at] for at in part]).T.float().cpu().numpy()
         return found
 
     def belief(self, n_comparisons: int = 0) -> Ensemble:
-        """Return what acquisition functions see; its features are :meth:`rewards`.
+        """Return what acquisition functions see; its features are :meth:`rewards`."""
+        return belief_of(self.shape.members, self.scale, self.answers, n_comparisons=n_comparisons)
 
-        A member's network takes its own reward and hands it on: ``x = relu(x) - relu(-x)``.
-        """
-        return Ensemble(
-            passing(self.shape.members),
-            scale=self.scale,
-            tie=self.answers.tie,
-            strength_slope=self.answers.slope,
-            strength_cuts=self.answers.cuts,
-            n_comparisons=n_comparisons,
-        )
-
-    def save(self, folder: Path, *, base: str) -> None:
+    def save(self, folder: Path, *, base: str, **more: Any) -> None:
         """Write adapters and record; ``base`` names the model they belong to.
+
+        ``more`` goes into the record, as JSON.
 
         Raises:
             OSError: the folder cannot be written.
@@ -189,9 +204,12 @@ class LoraEnsemble:
         from safetensors.torch import save_file
 
         folder.mkdir(parents=True, exist_ok=True)
-        tensors = {name: p.detach().cpu().contiguous() for name, p in self.parameters.items()}
+        stored = {**self.parameters, **{_FRESH + name: p for name, p in self.fresh.items()}}
+        tensors = {name: p.detach().cpu().contiguous() for name, p in stored.items()}
         record = {
+            **more,
             "base": base,
+            "max_tokens": self.model.reader.limit,
             "members": self.shape.members,
             "rank": self.shape.rank,
             "alpha": self.shape.alpha,
@@ -213,33 +231,110 @@ class LoraEnsemble:
         Raises:
             UnusableModel: the files are missing or damaged, or belong to another model.
         """
+        record = read_record(folder)
+        if record.base != base:
+            raise UnusableModel(f"{folder} belongs to the model {record.base}, not to {base}.")
+        made = cls.attach(model, record.shape)
+        record.fill(made, folder)
+        return cls(made.model, record.shape, record.scale, record.answers)
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """What is written beside the adapters.
+
+    Attributes:
+        base: Names the model that they belong to.
+        max_tokens: Most tokens that it read.
+        shape: How many members of which rank.
+        scale: Factor on all rewards.
+        answers: How margins become answers.
+        more: What else was to be kept.
+    """
+
+    base: str
+    max_tokens: int
+    shape: Shape
+    scale: float
+    answers: AnswerModel
+    more: dict[str, Any]
+
+    def open(self, folder: Path, base: Path, *, key: str) -> LoraEnsemble:
+        """Load the base and attach the members; ``key`` names what lies in ``base``.
+
+        Raises:
+            UnusableModel: see :meth:`LoraEnsemble.load`.
+        """
+        model = load_model(base, max_tokens=self.max_tokens)
+        return LoraEnsemble.load(folder, model, base=key)
+
+    def fill(self, made: LoraEnsemble, folder: Path) -> None:
+        """Put the stored numbers into members that were attached.
+
+        Raises:
+            UnusableModel: they are missing, damaged, or of another shape.
+        """
         from safetensors.torch import load_file
 
         try:
-            record = json.loads((folder / RECORD).read_bytes())
-            shape = Shape(*(record[name] for name in ("members", "rank", "alpha", "seed")))
-            low, high = record["strength_cuts"]
-            answers = AnswerModel(record["tie"], record["strength_slope"], (low, high))
-            scale, wanted = float(record["scale"]), str(record["base"])
             tensors = load_file(folder / WEIGHTS)
-        except Exception as error:  # of json, safetensors and what a record may hold instead
+        except Exception as error:  # safetensors' own has no base
             raise UnusableModel(f"{folder} holds no ensemble of adapters: {error}") from error
-        if wanted != base:
-            raise UnusableModel(f"{folder} belongs to the model {wanted}, not to {base}.")
-        made = cls.attach(model, shape)
-        there = made.parameters
+        there = {**made.parameters, **{_FRESH + name: p for name, p in made.fresh.items()}}
         if {n: t.shape for n, t in tensors.items()} != {n: p.shape for n, p in there.items()}:
             raise UnusableModel(f"{folder} holds other adapters than its record says.")
         for name, parameter in there.items():
             parameter.data.copy_(tensors[name])
-        return cls(made.model, shape, scale, answers)
 
 
-def passing(members: int) -> Networks:
-    """Return networks of which the ``k``-th hands on the ``k``-th of ``members`` features."""
-    first = np.zeros((members, members, 2), dtype=np.float32)
+def read_record(folder: Path) -> Record:
+    """Read what is written beside the adapters; no torch is loaded.
+
+    Raises:
+        UnusableModel: it is missing, damaged, or says nothing sensible.
+    """
+    try:
+        told = dict(json.loads((folder / RECORD).read_bytes()))
+        shape = Shape(*(told.pop(name) for name in ("members", "rank", "alpha", "seed")))
+        low, high = told.pop("strength_cuts")
+        answers = AnswerModel(
+            float(told.pop("tie")), float(told.pop("strength_slope")), (float(low), float(high))
+        )
+        scale, limit = float(told.pop("scale")), int(told.pop("max_tokens"))
+        return Record(str(told.pop("base")), limit, shape, scale, answers, told)
+    except Exception as error:  # of json, and what a record may hold instead
+        raise UnusableModel(f"{folder} holds no ensemble of adapters: {error}") from error
+
+
+def belief_of(
+    members: int, scale: float, answers: AnswerModel, *, n_comparisons: int, after: int = 0
+) -> Ensemble:
+    """Return the belief of members whose rewards are features.
+
+    A member's network takes its own reward and hands it on: ``x = relu(x) - relu(-x)``.
+
+    Args:
+        members: How many.
+        scale: Factor on all rewards.
+        answers: How margins become answers.
+        n_comparisons: How many comparisons they have seen.
+        after: How many features come before the rewards and are not looked at.
+    """
+    return Ensemble(
+        passing(members, after=after),
+        scale=scale,
+        tie=answers.tie,
+        strength_slope=answers.slope,
+        strength_cuts=answers.cuts,
+        n_comparisons=n_comparisons,
+    )
+
+
+def passing(members: int, *, after: int = 0) -> Networks:
+    """Return networks of which the ``k``-th hands on feature ``after + k``."""
+    first = np.zeros((after + members, members, 2), dtype=np.float32)
     own = np.arange(members)
-    first[own, own] = (1.0, -1.0)
+    first[after + own, own] = (1.0, -1.0)
     one = np.ones((members, 1), dtype=np.float32)
     return Networks(
         first=first,

@@ -7,8 +7,10 @@ from dataclasses import asdict, dataclass
 from typing import Any, Final
 
 from learning import options
+from learning.errors import ConfigError
 from learning.options import option
 
+FEWEST_MEMBERS: Final = 4  # of an ensemble: two that have not seen a label, and two that have
 _ON: Final = ("auto", "on", "off")
 _MEDIUM, _LARGE = 200_000_000, 2_000_000_000  # weights
 
@@ -69,11 +71,24 @@ class Plan:
     tie: float = option(
         -1.0, "Davidson's nu; -1 learns it, 0 is plain Bradley-Terry.", low=-1.0, high=100.0
     )
+    members: int = option(
+        0,
+        "Adapters of an ensemble that is trained beside the model, for functions that look at "
+        "uncertainty beyond the last layer, such as bald; 4 to 32 of them, and 0 is none.",
+        low=0,
+        high=32,
+    )
     seed: int = option(0, "Decides order, dropout and folds.", low=0, high=2**31 - 1)
     threads: int = option(1, "CPU threads.", low=1, high=1024)
     checkpoint_seconds: float = option(
         120.0, "Seconds between checkpoints.", low=0.0, high=86_400.0
     )
+
+    def __post_init__(self) -> None:
+        if 0 < self.members < FEWEST_MEMBERS:
+            raise ConfigError(
+                f"plan.members must be 0 or at least {FEWEST_MEMBERS}, got {self.members}"
+            )
 
     @classmethod
     def read(cls, given: Mapping[str, Any] | None) -> Plan:

@@ -16,6 +16,7 @@ from config.env import BASE_DIR
 from learning.acquisition import METHODS, Common, Recipe
 from learning.catalogue import catalogue as registered
 from learning.errors import ConfigError
+from learning.finetune.plan import Plan
 
 VALUES = (
     st.integers()
@@ -122,3 +123,20 @@ def test_every_common_option_is_explained_in_the_guide() -> None:
 def test_every_head_is_explained_in_the_guide() -> None:
     guide = (BASE_DIR / "docs" / "how-to" / "campaign.md").read_text(encoding="utf-8")
     assert [head for head in catalogue.HEADS if f"\n| `{head}` | " not in guide] == []
+
+
+@pytest.mark.parametrize("members", [1, 3, 33])
+def test_too_few_or_many_members_are_refused_as_the_learning_side_does(members: int) -> None:
+    with pytest.raises(ConfigError) as there:
+        Plan.read({"members": members})
+    with pytest.raises(Refused) as here:
+        catalogue.normalised_finetuning({"members": members})
+    assert str(here.value) == str(there.value).replace("plan.", "finetuning.")
+    assert here.value.option == "members"
+
+
+@pytest.mark.parametrize("members", [0, 4, 32])
+def test_an_ensemble_is_of_none_or_enough(members: int) -> None:
+    assert Plan.read({"members": members}).members == members
+    kept = {"members": members} if members else {}
+    assert catalogue.normalised_finetuning({"members": members}) == kept

@@ -20,11 +20,12 @@ from transformers import (
 from learning.acquisition import METHODS
 from learning.data import Comparisons, Context, Pool, belief_from_arrays
 from learning.errors import ConfigError, ShapeError
-from learning.finetune.errors import Diverged, NothingToLearn, UnusableModel
-from learning.finetune.lora_ensemble import RECORD, LoraEnsemble, MemberLinear, Shape
-from learning.finetune.lora_ensemble_fit import Schedule, fit, scaled, train
+from learning.finetune.errors import Diverged, NothingToLearn, OutOfMemory, UnusableModel
+from learning.finetune.lora_ensemble import RECORD, LoraEnsemble, MemberLinear, Shape, read_record
+from learning.finetune.lora_ensemble_fit import Run, Schedule, fit, scaled, train
 from learning.finetune.model import RewardModel, last_layer
 from learning.finetune.texts import Reader, Row, tensors
+from learning.finetune.train_state import Teller, quiet
 from learning.heads._anchors import batches
 from learning.heads._likelihood import AnswerModel
 
@@ -177,6 +178,39 @@ def test_a_member_attached_alone_is_the_same_and_learns_the_same(base):
         torch.testing.assert_close(whole.forward(rows)[1], single.forward(rows)[0], **close(base))
 
 
+@pytest.mark.parametrize("at_once", [1, 3, 100])
+def test_a_few_pairs_at_a_time_are_the_same_step(base, at_once):
+    rows, data = task()
+    kept = np.random.default_rng(0).random((SHAPE.members, len(data))) < 0.7
+    schedule = Schedule(epochs=2, batch=7, learning_rate=1e-2)
+    whole, parts = (LoraEnsemble.attach(copy.deepcopy(base), SHAPE) for _ in range(2))
+    train(whole, rows, data, kept, ANSWERS, schedule)
+    train(parts, rows, data, kept, ANSWERS, schedule, run=Run(Teller(quiet), at_once=at_once))
+    with torch.no_grad():
+        torch.testing.assert_close(parts.forward(rows), whole.forward(rows), **close(base))
+
+
+def test_members_that_do_not_fit_are_computed_a_few_pairs_at_a_time(base, monkeypatch):
+    rows, data = task()
+    kept = np.ones((SHAPE.members, len(data)), bool)
+    forward, seen = LoraEnsemble.forward, []
+
+    def small(self, given):
+        seen.append(len(given))
+        if len(given) > 4:
+            raise MemoryError
+        return forward(self, given)
+
+    monkeypatch.setattr(LoraEnsemble, "forward", small)
+    run = Run(Teller(quiet))
+    ensemble = LoraEnsemble.attach(base, SHAPE)
+    train(ensemble, rows, data, kept, ANSWERS, Schedule(epochs=1, batch=8), run=run)
+    assert (run.at_once, seen[:3]) == (2, [16, 8, 4])
+    monkeypatch.setattr(LoraEnsemble, "forward", lambda *_: (_ for _ in ()).throw(MemoryError()))
+    with pytest.raises(OutOfMemory, match="fewer members"):
+        train(ensemble, rows, data, kept, ANSWERS, Schedule(), run=Run(Teller(quiet)))
+
+
 def test_the_shared_weights_stay_as_they_were(base):
     before = {n: p.clone() for n, p in base.core.named_parameters()}
     rows, data = task()
@@ -242,6 +276,7 @@ def test_saved_members_come_back_and_only_to_their_own_model(base, tmp_path):
     back = LoraEnsemble.load(tmp_path, copy.deepcopy(fresh), base="mine")
     assert np.array_equal(back.rewards(rows), ensemble.rewards(rows))
     assert (back.scale, back.answers) == (ensemble.scale, ensemble.answers)
+    assert read_record(tmp_path).max_tokens == 64
     with pytest.raises(UnusableModel, match="belongs to the model mine"):
         LoraEnsemble.load(tmp_path, copy.deepcopy(fresh), base="other")
     record = json.loads((tmp_path / RECORD).read_text())
