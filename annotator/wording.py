@@ -36,7 +36,8 @@ def sentences(report: Report) -> list[str]:
     if not policy:
         return []
     found = [_fell_back(policy), _at_random(policy), _short(report)]
-    found += [say(policy) for say in (_screened, _prefiltered, _limited, _drawn, _filled)]
+    said = (_entropies, _screened, _prefiltered, _limited, _drawn, _filled)
+    found += [say(policy) for say in said]
     return [text for text in (*found, _proven(policy), _costs(policy)) if text]
 
 
@@ -85,6 +86,24 @@ def _short(report: Report) -> str:
     if chosen < wanted:
         return f"{some(wanted, 'question')} were wanted, the pool had {chosen} left."
     return ""
+
+
+def _entropies(policy: Report) -> str:
+    """Whose entropies of prompts were used."""
+    whose = _noted(policy, "entropy")
+    if whose is None:
+        return ""
+    if whose == "head":
+        return (
+            "No language model's entropies of these prompts were imported: how unsure the head is "
+            "of their pairs stood in."
+        )
+    model = _noted(policy, "entropy_model") or "that was imported"
+    told = f"The entropies of prompts are those of the language model {model}"
+    n = _noted(policy, "unknown") or 0
+    if not n:
+        return f"{told}."
+    return f"{told}; it says nothing of {some(n, 'prompt')}: the mean of the others stood in."
 
 
 def _screened(policy: Report) -> str:
@@ -152,6 +171,7 @@ def _helps(what: str, does: bool) -> str:
 
 
 SAID = {"screened", "prefiltered", "per_prompt", "random", "filled_at_random", "certificate"}
+SAID |= {"entropy", "entropy_model", "unknown"}
 
 CARD = (  # figure, name, whether it is a share
     ("accuracy", "accuracy with this encoder", True),

@@ -43,6 +43,7 @@ SLOW = frozenset(
         "test_finetune_tuning",
         *("test_forms_learn", "test_forms_rounds", "test_fuzz_api", "test_heads", "test_hub"),
         *("test_judge_budget", "test_judge_report", "test_judging", "test_piloting"),
+        "test_language_rounds",
         *("test_languages", "test_learning_card", "test_learning_ensemble", "test_learning_main"),
         *("test_learning_neighbours", "test_learning_payoff", "test_mixing"),
         *("test_onboarding_pages", "test_pictures", "test_ratings", "test_rounds"),

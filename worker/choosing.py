@@ -13,7 +13,7 @@ from annotator.catalogue import DEFAULT_ACQUISITION
 from annotator.models import Campaign, EncoderCard
 from annotator.services import budgets
 from learning import answering, heads
-from learning.acquisition import Recipe
+from learning.acquisition import Method, Recipe
 from learning.answering import Answering, pair_features
 from learning.data import Belief, Context, Pool, Prompts
 from learning.selection import FALLBACK, Batch, Choice, compose_batch
@@ -126,9 +126,9 @@ def choose(
         labelled_prompts=labelled_prompts(labels, alone=bool(found.alone.any())),
         pending=found.pairs[found.pending & ~found.holdout],
     )
-    if ready and recipe.method.needs_prompts:
+    if ready:
         ids = np.union1d(found.prompt[train], context.labelled_prompts)
-        context = replace(context, prompts=prompts(campaign, ids, progress))
+        context = replace(context, prompts=prompts(campaign, ids, recipe.method, progress))
     sides = [Side(pool_of(space, train, paying), found.group[train])]
     sides += [Side(pool_of(space, held), found.group[held])] if len(held) else []
     with memory.kept(campaign.pk) as remembered:
@@ -217,13 +217,24 @@ def labelled_prompts(labels: Labels, *, alone: bool = False) -> Ints:
     return labels.prompt[asked][first]
 
 
-def prompts(campaign: Campaign, ids: Ints, progress: Progress) -> Prompts:
-    """Embeddings of some prompts, computed once and kept like those of responses."""
-    index = promptindex.refresh(campaign.pk)
-    features = embedding.ensure_features(campaign, index, progress=progress)
-    keys = index.keys()
-    vectors = features.lookup([keys[row] for row in index.rows(ids)])
-    return Prompts(ids=ids, vectors=vectors)
+def prompts(campaign: Campaign, ids: Ints, method: Method, progress: Progress) -> Prompts | None:
+    """What a function wants to know of some prompts.
+
+    Embeddings are computed once and kept like those of responses; entropies of a language model
+    came with the items.
+    """
+    if not (method.needs_prompts or method.needs_entropy):
+        return None
+    known = promptindex.entropies(campaign.pk, ids) if method.needs_entropy else None
+    vectors = np.empty((len(ids), 0), np.float32)
+    if method.needs_prompts:
+        index = promptindex.refresh(campaign.pk)
+        features = embedding.ensure_features(campaign, index, progress=progress)
+        keys = index.keys()
+        vectors = features.lookup([keys[row] for row in index.rows(ids)])
+    if known is None:
+        return Prompts(ids=ids, vectors=vectors)
+    return Prompts(ids=ids, vectors=vectors, entropy=known.values, model=known.model)
 
 
 def costs(campaign: Campaign, space: Space) -> Answering:

@@ -88,12 +88,12 @@ def _world(
     arm: Arm,
 ) -> World:
     ids, number = np.unique(prompt, return_inverse=True)
-    vectors = None
-    if arm.recipe.method.needs_prompts:
-        embedding = "embedding prompts"
-        vectors = choosing.prompts(
-            campaign, ids, lambda done, n: job.progress(done, n, embedding)
-        ).vectors
+    known = choosing.prompts(
+        campaign,
+        ids,
+        arm.recipe.method,
+        lambda done, n: job.progress(done, n, "embedding prompts"),
+    )
     responses, width = len(space.index.ids), space.width
     return answered(
         campaign.slug,
@@ -101,5 +101,6 @@ def _world(
         comparisons,
         prompt=number,
         group=group,
-        prompt_vectors=vectors,
+        prompt_vectors=None if known is None else known.vectors,
+        prompt_entropy=None if known is None else known.entropy,
     )

@@ -1,7 +1,8 @@
-"""Prompts as points, for acquisition functions that look at where questions are.
+"""What is known of prompts, for acquisition functions that look at them.
 
-Only campaigns whose function asks for it pay: the digests are kept beside those of the responses,
-the vectors in the same feature store.
+As points: only campaigns whose function asks for it pay. The digests are kept beside those of the
+responses, the vectors in the same feature store. And how open they are: the entropies that a
+language model gave to items (`meta.language_features`).
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
+from django.db import connection
 from numpy.typing import NDArray
 
 from annotator.models import Prompt
@@ -63,6 +65,57 @@ def refresh(campaign_id: int) -> PromptIndex:
     index = PromptIndex(ids[order], np.concatenate([index.digests, added])[order])
     arrays.save(_path(campaign_id), {"ids": index.ids, "digests": index.digests})
     return index
+
+
+# What is no number or names no model says nothing: rows may be older than the check of imports.
+ENTROPIES = """
+SELECT figures ->> 'model', figures ->> 'max_new_tokens', prompt_id,
+    avg((figures ->> 'entropy_per_token')::float8), max(id)
+FROM (
+    SELECT id, prompt_id, extra #> '{meta,language_features}' AS figures
+    FROM annotator_item WHERE campaign_id = %s
+) AS told
+WHERE jsonb_typeof(figures -> 'entropy_per_token') = 'number'
+    AND jsonb_typeof(figures -> 'model') = 'string'
+GROUP BY 1, 2, 3
+"""
+
+
+@dataclass(frozen=True)
+class Entropies:
+    """A language model's predictive entropies of prompts.
+
+    Attributes:
+        model: Names it.
+        values: Nats a token, shape ``(P,)``; NaN where it says nothing.
+    """
+
+    model: str
+    values: NDArray[np.float64]
+
+
+def entropies(campaign_id: int, ids: NDArray[np.int64]) -> Entropies | None:
+    """How open a language model finds some prompts; nothing where none says anything of them.
+
+    Answers of two models, or of two lengths, are not compared: of several, the one counts that
+    knows most of these prompts, and among equals the one whose items are the newest. Of several
+    figures of one prompt it is the mean.
+    """
+    wanted = {pk: place for place, pk in enumerate(ids.tolist())}
+    found: dict[tuple[str, str | None], list[tuple[int, float, int]]] = {}
+    with connection.cursor() as cursor:
+        cursor.execute(ENTROPIES, [campaign_id])
+        for model, longest, prompt, entropy, newest in cursor:
+            if prompt in wanted:
+                told = (wanted[prompt], entropy, newest)
+                found.setdefault((model, longest), []).append(told)
+    if not found:
+        return None
+    best = max(found, key=lambda one: (len(found[one]), max(item for _, _, item in found[one])))
+    values = np.full(len(ids), np.nan)
+    for place, entropy, _ in found[best]:
+        values[place] = entropy
+    return Entropies(best[0], values)
 
 
 def _read(ids: NDArray[np.int64]) -> list[tuple[int, str]]:

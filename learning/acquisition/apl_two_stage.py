@@ -7,7 +7,7 @@ implicit reward of a policy.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from scipy.special import entr
@@ -21,7 +21,7 @@ from learning.acquisition.per_prompt import (
     rank_within,
     stages,
 )
-from learning.data import Belief, Context, Pool, Selection
+from learning.data import Belief, Context, Pool, Prompts, Selection
 from learning.options import option
 
 
@@ -49,18 +49,16 @@ def select(
 ) -> Selection:
     """Pick among randomly drawn prompts those of most entropy, in each the widest gap.
 
-    The entropy is the language model's, per token, where ``context.prompts`` has it; otherwise
-    the mean predictive entropy of the prompt's pairs, in nats either way. ``info["entropy"]``
-    says which, and ``info["unknown"]`` for how many prompts the mean of the others stood in.
+    The entropy is the language model's, per token, where ``context.prompts`` has that of any of
+    them; otherwise the mean predictive entropy of the prompt's pairs, in nats either way.
+    ``info["entropy"]`` says which, ``info["entropy_model"]`` names the model, and
+    ``info["unknown"]`` for how many prompts the mean of the others stood in.
     """
     layout = Layout.of(pool, pool.candidates)
     mu, s2 = layout.margins(pool, belief)
-    known = context.prompts
-    if known is not None and known.entropy is not None:
-        numbers = pool.prompt[layout.pair[layout.start[:-1]]]
-        entropy, unknown = look_up(known.ids, known.entropy, numbers)
-        info = {"entropy": "language model", "unknown": unknown}
-    else:
+    numbers = pool.prompt[layout.pair[layout.start[:-1]]]
+    entropy, info = asked_for(context.prompts, numbers)
+    if entropy is None:
         entropy, info = predictive_entropy(layout, belief.preference(mu, s2)), {"entropy": "head"}
     drawn = np.zeros(len(entropy), dtype=np.bool_)
     drawn[rng.permutation(len(entropy))[: config.oversample * max(batch, 0)]] = True
@@ -69,6 +67,20 @@ def select(
     stage = stages(pool, layout, rank_within(layout, np.abs(mu), rng=rng), context.per_prompt)
     stage[layout.pair[~drawn[layout.prompt]]] = -1
     return by_worth(pool, batch, stage, worth, rng=rng, unit="nats", **info)
+
+
+def asked_for(known: Prompts | None, numbers: Ints) -> tuple[Doubles | None, dict[str, Any]]:
+    """Return the language model's entropy of each prompt, shape ``(P,)``, and what to note of it.
+
+    Nothing where it is known of no prompt.
+    """
+    if known is None or known.entropy is None:
+        return None, {}
+    entropy, unknown = look_up(known.ids, known.entropy, numbers)
+    if unknown == len(numbers):
+        return None, {}
+    named = {"entropy_model": known.model} if known.model else {}
+    return entropy, {"entropy": "language model", **named, "unknown": unknown}
 
 
 def predictive_entropy(layout: Layout, p: Doubles) -> Doubles:
@@ -120,5 +132,5 @@ METHOD: Final = Method(
     ),
     config_type=Config,
     select=select,
-    needs_prompts=True,
+    needs_entropy=True,
 )

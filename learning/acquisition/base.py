@@ -62,7 +62,8 @@ class Method:
         diagnostic: It is there to be compared with, not to label with.
         needs_model: It looks at the belief; otherwise it can choose before any answer.
         patience: How many comparisons the belief must have seen, by options and belief.
-        needs_prompts: It uses ``context.prompts`` where they are given.
+        needs_prompts: It uses the vectors of ``context.prompts`` where they are given.
+        needs_entropy: It uses the entropies of ``context.prompts`` where they are given.
         wrapped: The common options (screen, limit a prompt, ...) apply to it.
     """
 
@@ -74,6 +75,7 @@ class Method:
     needs_model: bool = True
     patience: Callable[[Any, Belief], int] = a_few
     needs_prompts: bool = False
+    needs_entropy: bool = False
     wrapped: bool = True
 
     def parse_config(self, given: Mapping[str, Any] | None = None) -> Any:

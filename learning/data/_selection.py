@@ -28,14 +28,17 @@ class Prompts:
     Attributes:
         ids: Prompt numbers as in :attr:`Pool.prompt`, distinct, shape ``(P,)``: those of the
             pool and those already answered.
-        vectors: One embedding a prompt, shape ``(P, e)``.
+        vectors: One embedding a prompt, shape ``(P, e)``; ``e`` is 0 where nobody looks at them.
         entropy: Predictive entropy of the language model's answers, in nats (per token, so
-            that length does not decide), shape ``(P,)``; ``None`` where no such model ran.
+            that length does not decide), shape ``(P,)``, NaN where it is not known; ``None``
+            where no such model ran.
+        model: Names that language model.
     """
 
     ids: NDArray[np.int64]
     vectors: NDArray[np.floating[Any]]
     entropy: NDArray[np.float64] | None = None
+    model: str = ""
 
     def __post_init__(self) -> None:
         ids = _checks.vector(self.ids, "prompt ids", np.int64)

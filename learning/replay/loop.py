@@ -171,7 +171,7 @@ class _Session:
         self.pool = Pool.of(
             world.features, world.pairs[fold.train], prompt=world.prompt[fold.train]
         )
-        self.prompts = self._prompts() if self.recipe.method.needs_prompts else None
+        self.prompts = self._prompts()
         self.memory: dict[str, Any] = {}
         self.belief: Any = None
         self.asked = np.empty(0, dtype=np.int64)
@@ -227,9 +227,13 @@ class _Session:
         )
         return recipe.select(pool, self.belief, context, batch, rng=self.rng)
 
-    def _prompts(self) -> Prompts:
+    def _prompts(self) -> Prompts | None:
+        method, entropy = self.recipe.method, self.world.prompt_entropy
+        if not (method.needs_prompts or method.needs_entropy):
+            return None
         ids = np.unique(self.pool.prompt)
-        return Prompts(ids=ids, vectors=self.world.prompt_vectors[ids])
+        known = entropy[ids] if entropy is not None and method.needs_entropy else None
+        return Prompts(ids=ids, vectors=self.world.prompt_vectors[ids], entropy=known)
 
 
 def measure(belief: Belief, world: World, exam: Exam) -> dict[str, float]:

@@ -68,6 +68,8 @@ class World:
         group: What must not be torn apart, for each pair, shape ``(N,)``.
         answers: What people said about each pair.
         prompt_vectors: One embedding a prompt, shape ``(P, e)``.
+        prompt_entropy: A language model's, a prompt, shape ``(P,)``, NaN where it is not known;
+            ``None`` where none ran.
     """
 
     name: str
@@ -77,6 +79,7 @@ class World:
     group: NDArray[np.int64]
     answers: Answers
     prompt_vectors: NDArray[np.float32]
+    prompt_entropy: NDArray[np.float64] | None = None
 
     @property
     def comparisons(self) -> Comparisons:
@@ -110,6 +113,7 @@ def answered(
     prompt: NDArray[np.int64],
     group: NDArray[np.int64],
     prompt_vectors: NDArray[np.float32] | None = None,
+    prompt_entropy: NDArray[np.float64] | None = None,
 ) -> World:
     """Put the world of some judgements together; responses that nobody judged are not in it.
 
@@ -121,6 +125,7 @@ def answered(
         group: What must not be torn apart, for each judgement, shape ``(n,)``. Of a pair that
             is judged again the first judgement's prompt and group hold.
         prompt_vectors: Shape ``(P, e)``, for functions that look at prompts.
+        prompt_entropy: Shape ``(P,)``, for functions that ask a language model about them.
     """
     rows, places = np.unique(comparisons.pairs, return_inverse=True)
     ends = places.reshape(-1, 2)
@@ -144,6 +149,7 @@ def answered(
             weight=comparisons.weight[order],
         ),
         prompt_vectors=none if prompt_vectors is None else prompt_vectors,
+        prompt_entropy=prompt_entropy,
     )
 
 

@@ -31,6 +31,20 @@ def noted(**selection: Any) -> dict[str, Any]:
             noted(prefiltered=1200),
             "The prefilter set 1\u202f200 pairs aside as the least uncertain.",
         ),
+        (
+            noted(entropy="head"),
+            "No language model's entropies of these prompts were imported: how unsure the head is "
+            "of their pairs stood in.",
+        ),
+        (
+            noted(entropy="language model", entropy_model="tiny:01", unknown=0),
+            "The entropies of prompts are those of the language model tiny:01.",
+        ),
+        (
+            noted(entropy="language model", entropy_model="tiny:01", unknown=12),
+            "The entropies of prompts are those of the language model tiny:01; it says nothing of "
+            "12 prompts: the mean of the others stood in.",
+        ),
         (noted(random=3), "The random share of the policy drew 3 questions."),
         (
             noted(filled_at_random=2),

@@ -233,6 +233,26 @@ def test_apl_reads_the_entropy_of_the_language_model_where_it_is_known():
     assert found.info == {"unit": "nats", "entropy": "language model", "unknown": 2}
 
 
+def test_apl_names_the_language_model():
+    belief, features = known(np.arange(4))
+    pool = Pool.of(features, np.arange(4).reshape(2, 2))
+    told = Prompts(np.arange(2), np.empty((2, 0)), np.array([0.5, 2.0]), model="tiny:01")
+    found = choose("apl_two_stage", pool, belief, 2, context=Context(prompts=told))
+    assert found.info["entropy_model"] == "tiny:01"
+    assert found.info["unknown"] == 0
+
+
+@pytest.mark.parametrize("ids", [[0, 1, 2], [7, 8, 9]])
+def test_apl_asks_the_head_where_the_language_model_says_nothing_of_any_prompt(ids):
+    belief, features = known([0, 3.0, 0, 0.1, 0, 1.0])
+    pool = Pool.of(features, np.arange(6).reshape(3, 2))
+    entropy = np.full(3, np.nan) if ids[0] == 0 else np.ones(3)
+    told = Prompts(np.array(ids), np.empty((3, 0)), entropy, model="tiny:01")
+    found = choose("apl_two_stage", pool, belief, 3, context=Context(prompts=told))
+    assert found.indices.tolist() == [1, 2, 0]
+    assert found.info == {"unit": "nats", "entropy": "head"}
+
+
 def test_apl_falls_back_to_the_entropy_of_the_head():
     belief, features = known([0, 3.0, 0, 0.1, 0, 1.0])
     pool = Pool.of(features, np.arange(6).reshape(3, 2))

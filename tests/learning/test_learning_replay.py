@@ -194,6 +194,24 @@ def test_a_function_is_told_what_a_campaign_would_tell_it(world, monkeypatch):
     np.testing.assert_array_equal(first.prompts.vectors[at], world.prompt_vectors[pool.prompt[0]])
 
 
+def test_a_function_is_told_the_entropies_that_it_asks_for(world, monkeypatch):
+    told = []
+
+    def spy(pool, belief, context, batch, *, rng, config):
+        told.append((pool, context.prompts))
+        return random.select(pool, belief, context, batch, rng=rng, config=config)
+
+    asked = replace(world, prompt_entropy=np.linspace(0, 1, len(world.prompt_vectors)))
+    watched(monkeypatch, spy, needs_entropy=True)
+    replay(asked, Arm("watched"), PLAN, 0)
+    pool, known = told[0]
+    assert set(known.ids) == set(pool.prompt)
+    np.testing.assert_array_equal(known.entropy, asked.prompt_entropy[known.ids])
+    watched(monkeypatch, spy, needs_prompts=True)
+    replay(asked, Arm("watched"), PLAN, 0)
+    assert told[-1][1].entropy is None
+
+
 def test_before_the_model_has_seen_enough_another_function_chooses(world, monkeypatch):
     asked = []
 
