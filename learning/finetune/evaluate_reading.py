@@ -13,8 +13,8 @@ from typing import Any, Final
 import numpy as np
 
 from learning.finetune.evaluate_figures import Judged
-from learning.finetune.score import chunks
 from learning.finetune.score_model import TOKENS, Scorer
+from learning.finetune.score_parts import chunks
 from learning.replay.corpus import stem
 from learning.replay.files import Item, read_rows
 

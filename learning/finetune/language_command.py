@@ -1,29 +1,33 @@
-"""`python -m learning language-features`: what a language model says of a file's texts."""
+"""`python -m learning language-features`: what a language model says of a file's texts.
+
+What it writes are the same items, to be imported into a campaign before or after people answer.
+"""
 
 from __future__ import annotations
 
 import json
 import math
 from argparse import ArgumentParser, Namespace
-from collections.abc import Iterator
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 from typing import Any, Final
 
-from learning.errors import BadFile, ConfigError
+from learning.errors import ConfigError
 from learning.finetune.language import (
     TOKENS,
     Entropy,
     log_likelihoods,
     predictive_entropy,
 )
-from learning.finetune.score import Rows, chunks
-from learning.finetune.score_writing import line, whole
+from learning.finetune.score_parts import write
+from learning.finetune.score_writing import with_meta
 from learning.judges.causal import CausalModel, load
 from learning.replay.command import tell
-from learning.replay.files import Item, read_rows
+from learning.replay.files import Item
 
+KEY: Final = "language_features"  # in an item's `meta`, where campaigns look for it
 _REMEMBERED: Final = 100_000  # entropies of prompts that may come again
 
 
@@ -42,13 +46,11 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 
 def run(options: Namespace) -> int:
-    """Write one row an item; whole or not at all."""
+    """Write every item with its figures; whole or not at all, and going on after a stop."""
     if options.samples < 0 or options.max_new_tokens < 1 or options.batch_tokens < 1:
         raise ConfigError("--samples must be at least 0, --max-new-tokens and --batch-tokens 1")
     if options.threads is not None and options.threads < 1:
         raise ConfigError("--threads must be at least 1")
-    if options.out.exists() and options.out.samefile(options.file):
-        raise ConfigError("--out must be another file than the one that is read")
     asking = _Asking(
         load(options.model, threads=options.threads),
         samples=options.samples,
@@ -56,16 +58,14 @@ def run(options: Namespace) -> int:
         seed=options.seed,
         batch_tokens=options.batch_tokens,
     )
-    done = 0
-    with whole(options.out) as file:
-        for row in asking.features(read_rows(options.file)):
-            file.write(line(row))
-            done += 1
-            if done % 100 == 0:
-                tell(f"{done:,} items")
-        if not done:
-            raise BadFile(f"{options.file}: there is no item in it")
-    tell(f"{done:,} items read with {asking.model.name}")
+    items = write(
+        options.file,
+        options.out,
+        {"command": "language-features", **asking.to_json()},
+        asking.features,
+        lambda row, found: with_meta(row, KEY, found),
+    )
+    tell(f"{items:,} items read with {asking.model.name}")
     return 0
 
 
@@ -80,26 +80,38 @@ class _Asking:
     batch_tokens: int
     known: dict[str, Entropy] = field(default_factory=dict)
 
-    def features(self, rows: Rows) -> Iterator[dict[str, Any]]:
-        """Yield for each item: its id, log-likelihoods in nats, tokens, and the entropy."""
-        for part in chunks(rows):
-            prompts = [item.prompt for _, item in part for _ in item.responses]
-            texts = [text for _, item in part for text in item.responses]
-            found = log_likelihoods(self.model, prompts, texts, batch_tokens=self.batch_tokens)
-            each = zip(
-                found.total.tolist(), found.mean.tolist(), found.tokens.tolist(),
-                found.truncated.tolist(), strict=True,
-            )  # fmt: skip
-            for row, item in part:
-                ours = list(islice(each, len(item.responses)))
-                yield {
-                    "id": row.get("id"),
-                    "log_likelihood": [round(total, 4) for total, _, _, _ in ours],
-                    "per_token": [_finite(mean) for _, mean, _, _ in ours],
-                    "tokens": [tokens for _, _, tokens, _ in ours],
-                    "cut": [cut for _, _, _, cut in ours],
-                    **(self._entropy(item) if self.samples else {}),
-                }
+    def to_json(self) -> dict[str, Any]:
+        """What the figures depend on."""
+        return {
+            "model": self.model.name,
+            "samples": self.samples,
+            "max_new_tokens": self.max_tokens,
+            "seed": self.seed,
+            "batch_tokens": self.batch_tokens,
+        }
+
+    def features(self, items: Sequence[Item]) -> list[dict[str, Any]]:
+        """Return for each item: log-likelihoods in nats, tokens, and the entropy."""
+        prompts = [item.prompt for item in items for _ in item.responses]
+        texts = [text for item in items for text in item.responses]
+        found = log_likelihoods(self.model, prompts, texts, batch_tokens=self.batch_tokens)
+        each = zip(
+            found.total.tolist(), found.mean.tolist(), found.tokens.tolist(),
+            found.truncated.tolist(), strict=True,
+        )  # fmt: skip
+        return [self._figures(item, list(islice(each, len(item.responses)))) for item in items]
+
+    def _figures(
+        self, item: Item, ours: Sequence[tuple[float, float, int, bool]]
+    ) -> dict[str, Any]:
+        return {
+            "model": self.model.name,
+            "log_likelihood": [_finite(total, 4) for total, _, _, _ in ours],
+            "per_token": [_finite(mean) for _, mean, _, _ in ours],
+            "tokens": [tokens for _, _, tokens, _ in ours],
+            "cut": [cut for _, _, _, cut in ours],
+            **(self._entropy(item) if self.samples else {}),
+        }
 
     def _entropy(self, item: Item) -> dict[str, Any]:
         key = json.dumps(item.prompt, sort_keys=True)
@@ -119,9 +131,11 @@ class _Asking:
             "entropy_per_token": _finite(found.per_token),
             "entropy_error": _finite(found.error),
             "samples": found.samples,
+            "max_new_tokens": self.max_tokens,
+            "seed": self.seed,
             "unfinished": found.unfinished,
         }
 
 
-def _finite(value: float) -> float | None:
-    return round(value, 5) if math.isfinite(value) else None
+def _finite(value: float, digits: int = 5) -> float | None:
+    return round(value, digits) if math.isfinite(value) else None

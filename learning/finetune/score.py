@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
-from collections.abc import Iterable, Iterator
+from collections.abc import Sequence
 from itertools import islice
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
-from learning.errors import BadFile, ConfigError
+from learning.errors import ConfigError
 from learning.finetune.score_model import TOKENS, Scorer, load
-from learning.finetune.score_writing import line, whole
+from learning.finetune.score_parts import write
+from learning.finetune.score_writing import with_meta
 from learning.replay.command import tell
-from learning.replay.files import Item, read_rows
-
-AT_ONCE: Final = 256  # items whose texts are in memory
-
-Rows = Iterable[tuple[dict[str, Any], Item]]
+from learning.replay.files import Item
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -51,46 +48,32 @@ def check_computing(options: Namespace) -> None:
 
 
 def run(options: Namespace) -> int:
-    """Score a file; what is written is there whole or not at all."""
+    """Score a file; what is written is there whole or not at all, and goes on after a stop."""
     check_computing(options)
-    if options.out.exists() and options.out.samefile(options.file):
-        raise ConfigError("--out must be another file than the one that is scored")
     scorer = load(options.model, threads=options.threads)
     divisor = scorer.temperature if options.calibrated else 1.0
-    done = 0
-    with whole(options.out) as file:
-        scored = scores(read_rows(options.file), scorer, divisor, tokens=options.batch_tokens)
-        for row in scored:
-            file.write(line(row))
-            done += 1
-            if done % (4 * AT_ONCE) == 0:
-                tell(f"{done:,} items")
-        if not done:
-            raise BadFile(f"{options.file}: there is no item in it")
-    tell(f"{done:,} items scored with {scorer.key}")
+    items = write(
+        options.file,
+        options.out,
+        {"command": "score", "model": scorer.key, "batch_tokens": options.batch_tokens},
+        lambda items: rewards(items, scorer, tokens=options.batch_tokens),
+        lambda row, found: with_rewards(row, found, divisor),
+    )
+    tell(f"{items:,} items scored with {scorer.key}")
     return 0
 
 
-def scores(
-    rows: Rows, scorer: Scorer, divisor: float = 1.0, *, tokens: int = TOKENS
-) -> Iterator[dict[str, Any]]:
-    """Yield every row with ``meta.rewards``, one number a response, in order.
+def rewards(items: Sequence[Item], scorer: Scorer, *, tokens: int = TOKENS) -> list[list[float]]:
+    """Return the rewards of each item's responses, in their order, before the temperature."""
+    prompts = [item.prompt for item in items for _ in item.responses]
+    texts = [text for item in items for text in item.responses]
+    found = iter(scorer.rewards(prompts, texts, tokens=tokens).tolist())
+    return [list(islice(found, len(item.responses))) for item in items]
+
+
+def with_rewards(row: dict[str, Any], found: Sequence[float], divisor: float) -> dict[str, Any]:
+    """Return a row with ``meta.rewards``, one number a response, in order.
 
     Importers keep what is in ``meta``, so that the file stays one that can be imported.
     """
-    for part in chunks(rows):
-        prompts = [item.prompt for _, item in part for _ in item.responses]
-        texts = [text for _, item in part for text in item.responses]
-        found = iter((scorer.rewards(prompts, texts, tokens=tokens) / divisor).tolist())
-        for row, item in part:
-            given = [round(value, 6) for value in islice(found, len(item.responses))]
-            kept = row.get("meta")
-            meta = kept if isinstance(kept, dict) else {}
-            yield {**row, "meta": {**meta, "rewards": given}}
-
-
-def chunks(rows: Rows) -> Iterator[list[tuple[dict[str, Any], Item]]]:
-    """Yield rows ``AT_ONCE`` at a time."""
-    waiting = iter(rows)
-    while part := list(islice(waiting, AT_ONCE)):
-        yield part
+    return with_meta(row, "rewards", [round(value / divisor, 6) for value in found])

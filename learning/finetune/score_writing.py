@@ -15,13 +15,17 @@ from learning.errors import ConfigError
 
 
 @contextmanager
-def whole(path: Path) -> Iterator[TextIO]:
+def whole(path: Path, *, aside: Path | None = None) -> Iterator[TextIO]:
     """Open a text file that takes its place when all of it is written; ``.gz`` is compressed.
+
+    Args:
+        path: The place.
+        aside: Where it is written, on the same disk; beside its place unless given.
 
     Raises:
         ConfigError: there is no such folder, or it cannot be written to.
     """
-    aside = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
+    aside = aside or path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
     try:
         opened = gzip.open if path.suffix == ".gz" else open
         with opened(aside, "wt", encoding="utf-8", newline="\n") as file:
@@ -43,3 +47,9 @@ def line(row: Mapping[str, Any]) -> str:
     except UnicodeEncodeError:
         text = json.dumps(row, allow_nan=False)
     return text + "\n"
+
+
+def with_meta(row: Mapping[str, Any], name: str, value: Any) -> dict[str, Any]:
+    """Return an item with something more in its ``meta``; what else stands there stays."""
+    kept = row.get("meta")
+    return {**row, "meta": {**(kept if isinstance(kept, dict) else {}), name: value}}

@@ -10,7 +10,7 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
 from learning.__main__ import main
 from learning.errors import EncoderError
-from learning.finetune import score, score_model
+from learning.finetune import score_model, score_parts
 from learning.replay.files import read_items
 from tests.learning.finetune.rewards import reward_folder
 from tests.learning.judges.tiny import make_model
@@ -52,7 +52,7 @@ def file(tmp_path):
 def test_scores_are_those_of_transformers_and_the_item_is_otherwise_unchanged(
     folder, file, tmp_path, monkeypatch
 ):
-    monkeypatch.setattr(score, "AT_ONCE", 7)  # several chunks
+    monkeypatch.setattr(score_parts, "AT_ONCE", 7)  # several chunks
     out = tmp_path / "scored.jsonl"
     assert main(["score", str(folder), str(file), "--out", str(out), "--threads", "1"]) == 0
     rows = [json.loads(line) for line in out.read_text().splitlines()]
@@ -82,7 +82,7 @@ def test_calibrated_scores_are_divided_by_the_temperature(folder, file, tmp_path
 
 
 def test_nothing_half_written_stays_when_a_line_is_bad(folder, file, tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr(score, "AT_ONCE", 7)
+    monkeypatch.setattr(score_parts, "AT_ONCE", 7)
     file.write_text(file.read_text() + '{"prompt": 3, "responses": []}\n')
     out = tmp_path / "scored.jsonl"
     out.write_text("old")
@@ -209,11 +209,13 @@ def test_language_features_of_every_item(file, tmp_path, capsys):
     more = ["--samples", "2", "--max-new-tokens", "3", "--out", str(out), "--threads", "1"]
     assert main(["language-features", str(model), str(file), *more]) == 0
     rows = [json.loads(line) for line in out.read_text().splitlines()]
-    assert [row["id"] for row in rows] == [f"t:{n}" for n in range(90)]
-    assert all(len(row["log_likelihood"]) == 2 and row["entropy_per_token"] > 0 for row in rows)
-    assert rows[0]["entropy"] == rows[1]["entropy"]  # of one prompt
-    assert rows[0]["entropy"] != rows[2]["entropy"]
+    told = [row["meta"].pop("language_features") for row in rows]
+    assert rows == [item(n) for n in range(90)]  # otherwise unchanged
+    assert all(len(one["log_likelihood"]) == 2 and one["entropy_per_token"] > 0 for one in told)
+    assert all(one["model"] == told[0]["model"] != "" for one in told)
+    assert told[0]["entropy"] == told[1]["entropy"]  # of one prompt
+    assert told[0]["entropy"] != told[2]["entropy"]
     assert main(["language-features", str(model), str(file), *more, "--samples", "0"]) == 0
-    assert "entropy" not in json.loads(out.read_text().splitlines()[0])
+    assert "entropy" not in json.loads(out.read_text().splitlines()[0])["meta"]["language_features"]
     assert main(["language-features", str(tmp_path), str(file), *more]) == 2
     assert "config.json" in capsys.readouterr().err
