@@ -36,6 +36,7 @@ SLOW = frozenset(
         *("test_client_site", "test_client_troubles", "test_demo", "test_downloads"),
         *("test_embedded_postgres", "test_export_options", "test_files", "test_formats"),
         *("test_finetune_commands", "test_finetune_compare", "test_finetune_export"),
+        "test_finetune_estimate",
         "test_finetune_commands_killed",
         *("test_finetune_figures", "test_finetune_lora_ensemble", "test_formats_of_tools"),
         "test_finetune_lora_ensemble_run",

@@ -1,0 +1,245 @@
+"""How fast a model trains and reads here and now: pieces of real steps, timed."""
+
+from __future__ import annotations
+
+import math
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from learning.finetune import batches, loss
+from learning.finetune.batches import Step
+from learning.finetune.data import Examples
+from learning.finetune.estimate import Pool, compact
+from learning.finetune.model import load
+from learning.finetune.plan import Plan
+from learning.finetune.texts import Row
+from learning.finetune.train_model import Scorer, micro, optimizer, prepared
+from learning.finetune.train_setup import prepare
+from learning.finetune.train_stage import first_micro, fixed_tie, schedule
+from learning.finetune.train_state import Progress, Setting, Teller, no_room
+from learning.heads._likelihood import AnswerModel
+
+_BUDGET: Final = 5.0  # seconds of training that are timed, if single pairs allow it
+_FEWEST, _MOST = 4, 64  # pieces that are timed
+_READ: Final = 1.5  # seconds of reading
+_TASTE: Final = 4  # texts that say how many can be read in that time
+_Piece = NDArray[np.int64]  # rows of comparisons
+
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """What a sample of the labels says of all of them.
+
+    Attributes:
+        label: Tokens that are trained on for a label, in one pass.
+        response: Tokens of a compared response with its prompt.
+        batch: Labels of one step.
+        truncated: Share of compared responses that were cut.
+        pool: Tokens of all responses that features are wanted of; ``None`` where not told.
+    """
+
+    label: float
+    response: float
+    batch: float
+    truncated: float
+    pool: float | None
+
+    def steps(self, labels: int) -> int:
+        """Of one pass over so many labels."""
+        return math.ceil(labels / self.batch)
+
+
+@dataclass(frozen=True, slots=True)
+class Speed:
+    """What was measured.
+
+    Attributes:
+        train: Seconds a token that is trained on.
+        spread: Standard error of it, relative.
+        step: Seconds of the optimiser's own work in a step.
+        read: Seconds a token of a text that is read.
+        look: The same within a training, which may know what lower layers make of it.
+        load: Seconds until a model is loaded.
+        device: ``cpu`` or ``cuda``.
+    """
+
+    train: float
+    spread: float
+    step: float
+    read: float
+    look: float
+    load: float
+    device: str
+
+
+def measured(
+    base: Path, part: Examples, plan: Plan, *, pool: Pool | None, teller: Teller
+) -> tuple[Counted, Speed]:
+    """Count on a part of the labels, and time a few pieces of its steps; nothing is kept."""
+    began = time.perf_counter()
+    model = load(base, max_tokens=plan.max_tokens)
+    took = time.perf_counter() - began
+    rows = model.reader.rows(part.prompts, part.responses)
+    wanted = None
+    if pool is not None:
+        told = model.reader.rows(pool.prompts, pool.texts)
+        wanted = pool.responses * float(np.mean([len(row) for row in told] or [0]))
+    del model  # no second one beside the one that is timed
+    with tempfile.TemporaryDirectory(prefix="estimate-") as folder:
+        setting = _setting(base, _few(part, [np.array([0])]), plan, Path(folder), teller)
+        alone, most = _Bench(setting).alone(), first_micro(setting)
+        whole = replace(setting, examples=part, rows=rows)
+        steps = schedule(whole, np.arange(len(part)), 1)[0]
+        counted = _counted(part, rows, steps, most, pool=wanted)
+        fit = min(most, max(1, int(_BUDGET / _FEWEST / alone)))
+        drawn = _drawn(steps, fit, int(_BUDGET / alone / fit), seed=plan.seed)
+        few = _setting(base, _few(part, drawn), plan, Path(folder) / "few", teller)
+        return counted, _Bench(few).measure(list(map(len, drawn)), load=took)
+
+
+def _setting(base: Path, few: Examples, plan: Plan, folder: Path, teller: Teller) -> Setting:
+    """As for a training on these alone."""
+    return prepare(base, few, plan, folder, run="", teller=teller)[0]
+
+
+def _counted(
+    part: Examples, rows: list[Row], steps: list[Step], most: int, *, pool: float | None
+) -> Counted:
+    """Tokens of one pass, prompts counted for each response, as the training counts them."""
+    pieces = [piece for step in steps for piece in batches.micro_batches(step, most)]
+    lengths = np.array([len(row) for row in rows])
+    tokens = sum(int(lengths[np.unique(part.comparisons.pairs[piece])].sum()) for piece in pieces)
+    return Counted(
+        label=tokens / len(part),
+        response=float(lengths.mean()),
+        batch=len(part) / len(steps),
+        truncated=float(np.mean([row.cut for row in rows])),
+        pool=pool,
+    )
+
+
+def _drawn(steps: list[Step], pairs: int, count: int, *, seed: int) -> list[_Piece]:
+    """Some pieces of the steps, computed ``pairs`` at a time."""
+    made = [piece for step in steps for piece in batches.micro_batches(step, pairs)]
+    order = np.random.default_rng([seed, 13]).permutation(len(made))
+    return [made[place] for place in order[: min(_MOST, max(_FEWEST, count))]]
+
+
+def _few(part: Examples, pieces: list[_Piece]) -> Examples:
+    """The comparisons of these pieces, one piece after the other, with the texts they need."""
+    return compact(part, np.concatenate(pieces))
+
+
+class _Bench:
+    """A model as it is trained, and what is timed on it."""
+
+    def __init__(self, setting: Setting) -> None:
+        self.setting, self.plan = setting, setting.plan
+        self.device: Any = setting.accelerator.device
+        torch.manual_seed(self.plan.seed)
+        self.model, _ = prepared(setting)
+        self.rated = None
+        if self.plan.aspects and setting.examples.aspects is not None:
+            self.rated = loss.standardised(setting.examples.aspects)
+        aspects = 0 if self.rated is None else self.rated.shape[1]
+        self.scorer = Scorer(self.model, setting, aspects=aspects).to(self.device)
+        self.scorer.start(None, AnswerModel(0.1, 1.0, (0.5, 2.0)), fixed_tie(setting))
+        self.optimizer = optimizer(self.scorer, setting)
+        self.scorer.train()
+
+    def alone(self) -> float:
+        """Seconds that one pair takes, after a first."""
+        pair = np.arange(1)
+        self._train(pair)
+        return max(self._train(pair)[1], 1e-6)
+
+    def measure(self, sizes: list[int], *, load: float) -> Speed:
+        """Time pieces of so many comparisons each, the optimiser and reading."""
+        ends = np.cumsum(sizes)
+        pieces = [np.arange(end - size, end) for size, end in zip(sizes, ends, strict=True)]
+        self._train(pieces[0][:1])  # warms up
+        self._clocked(self._step)
+        tokens, seconds = np.array(self._many(pieces), np.float64).T
+        train = seconds.sum() / tokens.sum()
+        error = np.sqrt(np.square(seconds - train * tokens).sum() / max(len(tokens) - 1, 1))
+        reader, examples = self.model.reader, self.setting.examples
+        return Speed(
+            train=float(train),
+            spread=float(error / np.sqrt(len(tokens)) / seconds.mean()),
+            step=self._clocked(self._step),
+            read=self._reading(reader.rows(examples.prompts, examples.responses)),
+            look=self._reading(self.setting.rows),
+            load=load,
+            device=str(self.device.type),
+        )
+
+    def _many(self, pieces: list[_Piece]) -> list[tuple[int, float]]:
+        """Tokens and seconds of pieces; of half their size where memory ends, as in a training."""
+        try:
+            timed = []
+            for place, piece in enumerate(pieces):
+                self.setting.teller.tell(Progress("measuring", place, len(pieces)))
+                timed.append(self._train(piece))
+            return timed
+        except (RuntimeError, MemoryError) as error:
+            if not no_room(error) or max(map(len, pieces)) == 1:
+                raise
+        self.optimizer.zero_grad(set_to_none=True)
+        return self._many([piece[: (len(piece) + 1) // 2] for piece in pieces])
+
+    def _train(self, piece: _Piece) -> tuple[int, float]:
+        """Gradients of a piece: its tokens, and seconds."""
+        given = micro(self.setting.examples, self.setting.rows, piece, self.rated)
+
+        def work() -> None:
+            with self._half():
+                total = self.scorer(given) / len(piece)
+            torch.autograd.backward(total)
+
+        return given.tokens, self._clocked(work)
+
+    def _half(self) -> Any:
+        return torch.autocast(self.device.type, torch.bfloat16, enabled=self.setting.half)
+
+    def _step(self) -> None:
+        """All the work of the optimiser; the weights stay."""
+        torch.nn.utils.clip_grad_norm_(list(self.scorer.trained().values()), self.plan.clip)
+        for group in self.optimizer.param_groups:
+            group["lr"] = 0.0
+        self.optimizer.step()
+
+    def _reading(self, rows: list[Row]) -> float:
+        """Seconds a token that is read."""
+        order = np.random.default_rng([self.plan.seed, 17]).permutation(len(rows))
+
+        def read(count: int) -> tuple[int, float]:
+            chosen = [rows[place] for place in order[:count]]
+
+            def work() -> None:
+                with self._half():
+                    self.model.read(chosen)
+
+            return sum(map(len, chosen)), self._clocked(work)
+
+        tokens, seconds = read(_TASTE)
+        tokens, seconds = read(max(_TASTE, int(_READ / seconds * _TASTE)))
+        return seconds / tokens
+
+    def _clocked(self, work: Callable[[], None]) -> float:
+        self._wait()
+        began = time.perf_counter()
+        work()
+        self._wait()
+        return time.perf_counter() - began
+
+    def _wait(self) -> None:
+        if self.device.type == "cuda":
+            torch.cuda.synchronize()
