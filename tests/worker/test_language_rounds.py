@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import json
+from io import StringIO
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from django.contrib.auth.models import User
+from django.core.management import call_command
 
 from annotator import wording
 from annotator.models import Campaign, Query, Round
 from annotator.services import rounds
 from annotator.services.campaigns import add_member, create_campaign
+from learning.__main__ import main
 from learning.acquisition import Recipe
-from tests.campaigns import load
+from tests.campaigns import lines, load
+from tests.learning.judges.tiny import make_model
 from tests.worker.loops import prefer_longer, rich, work
 from worker import arrays, promptindex
 
@@ -183,3 +189,56 @@ def test_only_prompts_that_were_asked_for_count_and_foreign_words_say_nothing(
     fourth.save()
     assert known(pool, prompts_of(pool, 3, 4)) == ("large:02", [9.0, None])
     assert promptindex.entropies(pool.pk, np.array(prompts_of(pool, 4))) is None
+
+
+# --- from the model to the round -----------------------------------------------------------
+
+
+def features_of(rows: list[dict[str, Any]], folder: Path) -> Path:
+    """The file that the command writes of these items, with a tiny model."""
+    (folder / "items.jsonl").write_bytes(lines(rows).getvalue())
+    model, out = make_model(folder / "lm"), folder / "features.jsonl"
+    words = ["language-features", str(model), str(folder / "items.jsonl"), "--out", str(out)]
+    assert main([*words, "--samples", "3", "--max-new-tokens", "4", "--threads", "1"]) == 0
+    return out
+
+
+def test_what_the_command_writes_is_what_a_round_chooses_by(
+    running: Campaign, ada: User, tmp_path: Path
+) -> None:
+    taught(running, ada)
+    out = features_of([rich(number) for number in range(60)], tmp_path)
+    said = StringIO()
+    call_command("import_items", running.slug, str(out), stdout=said)
+    assert "60 known already, 60 got language-model features" in said.getvalue()
+    entropy = {
+        number_of(row["id"]): row["meta"]["language_features"]["entropy_per_token"]
+        for row in map(json.loads, out.read_text().splitlines())
+    }
+    before = free(running)
+    made = chosen_by_apl(running)
+    order = sorted(set(before) - set(asked(made, "random")), key=lambda n: -entropy[n])
+    assert len(set(entropy.values())) > 50
+    assert len(asked(made)) >= 3
+    assert asked(made) == sorted(order[: len(asked(made))])
+    assert made.report["policy"]["selection"]["entropy_model"].startswith("lm:")
+
+
+def test_a_campaign_may_begin_with_what_the_command_writes(
+    running: Campaign, as_ruth: Any, ruth: User, tmp_path: Path
+) -> None:
+    """Over REST, and again without a change."""
+    add_member(campaign=running, user=ruth, role="researcher")
+    out = features_of([rich(number) for number in range(50, 70)], tmp_path)
+    where, kind = f"/api/campaigns/{running.slug}/items/", "application/x-ndjson"
+    for items, unchanged, figures in ((10, 10, 20), (0, 20, 0)):
+        answer = as_ruth.post(where, out.read_bytes(), content_type=kind)
+        assert answer.status_code == 201, answer.content
+        got = answer.json()
+        assert (got["items"], got["unchanged"], got["language_features"]) == (
+            items,
+            unchanged,
+            figures,
+        )
+    ids = list(running.prompts.order_by("pk").values_list("pk", flat=True))
+    assert sum(value is not None for value in known(running, ids)[1]) == 20
