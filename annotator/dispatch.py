@@ -25,6 +25,7 @@ QUEUES = {
     "card": "learning",
     "curation": "learning",
     "embed": "learning",
+    "estimate": "learning",
     "finetune": "learning",
     "import": "default",
     "judge": "judges",
@@ -108,6 +109,11 @@ def curation_wanted(campaign: Campaign, arguments: dict[str, Any]) -> Job | None
 def curation_key(campaign: Campaign) -> str:
     """Names the job, so that its state can be shown."""
     return f"curation:{campaign.pk}"
+
+
+def estimate_key(campaign: Campaign) -> str:
+    """Names the job, so that its progress can be shown; one at a time per campaign."""
+    return f"estimate:{campaign.pk}"
 
 
 def finetune_key(campaign: Campaign) -> str:

@@ -33,6 +33,7 @@ urlpatterns = [
     path("c/<slug:slug>/progress/", campaigns.progress, name="progress"),
     path("c/<slug:slug>/judges/", judges.judges, name="judges"),
     path("c/<slug:slug>/encoders/", finetuning.encoders, name="encoders"),
+    path("c/<slug:slug>/encoders/estimate/", finetuning.estimate, name="encoder-estimate"),
     path("c/<slug:slug>/encoders/<int:number>/cancel/", finetuning.cancel, name="encoder-cancel"),
     path("c/<slug:slug>/encoders/<int:number>/use/", finetuning.use, name="encoder-use"),
     path(

@@ -34,6 +34,7 @@ SLOW = frozenset(
     (
         *("test_attention", "test_bad_input", "test_campaign_form", "test_cards", "test_choosing"),
         *("test_client_site", "test_client_troubles", "test_demo", "test_downloads"),
+        "test_estimating",
         *("test_embedded_postgres", "test_export_options", "test_files", "test_formats"),
         *("test_finetune_commands", "test_finetune_compare", "test_finetune_export"),
         "test_finetune_estimate",

@@ -5,19 +5,22 @@ They are read once and kept beside the checkpoints, so that another attempt trai
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 
-from annotator.models import EncoderVersion, ModelVersion, Query
+from annotator.models import Campaign, EncoderVersion, ModelVersion, Query
 from annotator.services import finetuning as services
 from learning.data import Comparisons
 from learning.finetune.data import Examples
 from worker import arrays, encoderfiles, fitting, space, store, textindex
 from worker.cards import groups
-from worker.embedding import Progress
+from worker.embedding import Progress, Source
 from worker.heard import Heard, heard
 from worker.ratings import ratings
 from worker.store import Ints, Labels
+from worker.textindex import TextIndex
 
 Doubles = NDArray[np.float64]
 COLUMNS = (
@@ -33,27 +36,71 @@ def gather(version: EncoderVersion, *, progress: Progress) -> Examples:
     Never those of held-out prompts; without those about the line of good enough. What judges said
     is in where rounds learn from it, with its chance of being wrong as noise.
     """
-    campaign = version.campaign
-    seen = store.count_annotations(campaign)  # before it is read, as in a round
+    seen = store.count_annotations(version.campaign)  # before it is read, as in a round
+    table = _read(version.campaign, progress)
+    arrays.save(encoderfiles.work(version) / "labels.npz", table)
+    services.keep(version=version, annotations_seen=seen, comparisons=len(table["left"]))
+    return _examples(table)
+
+
+@dataclass(frozen=True)
+class Preview:
+    """What a training would read now.
+
+    Attributes:
+        examples: The labels. Where features are missing, those of people alone: which answers of
+            judges count is known only with the features.
+        whole: Whether that is all.
+        held: Held-out prompts with a clear answer, which decide about what comes of it.
+        index: All responses.
+    """
+
+    examples: Examples
+    whole: bool
+    held: int
+    index: TextIndex
+
+
+def preview(campaign: Campaign, *, progress: Progress) -> Preview:
+    """Read as `gather` would, without computing features or keeping anything."""
+    source = Source.of(campaign)
+    index = textindex.refresh(campaign.pk, recipe=source.recipe)
+    labels = store.labels(campaign, index)
+    whole = not len(source.store().missing(index.keys()))
+    if whole and len(labels.comparisons):
+        table = _read(campaign, progress)
+    else:
+        usable = ~labels.holdout & ~labels.line
+        people, prompt = labels.comparisons.subset(usable), labels.prompt[usable]
+        table = _table(campaign, index, people, prompt, np.zeros(len(people)))
+    clear = labels.holdout & ~labels.line & labels.comparisons.decisive
+    return Preview(_examples(table), whole, len(np.unique(labels.prompt[clear])), index)
+
+
+def _read(campaign: Campaign, progress: Progress) -> arrays.Arrays:
+    """All training answers, with ids of responses."""
     found = space.load(campaign, progress=progress)
     labels = store.labels(campaign, found.index)
     said = heard(campaign, found)
     learnt = fitting.fit(campaign, found, labels, ModelVersion.Kind.ALL, said).judges
-    comparisons, prompt, noise = _joined(labels, said, str(learnt.get("learnt_from", "both")))
+    joined = _joined(labels, said, str(learnt.get("learnt_from", "both")))
+    return _table(campaign, found.index, *joined)
+
+
+def _table(
+    campaign: Campaign, index: TextIndex, data: Comparisons, prompt: Ints, noise: Doubles
+) -> arrays.Arrays:
     table: arrays.Arrays = {
-        "left": found.index.ids[comparisons.left],
-        "right": found.index.ids[comparisons.right],
-        "outcome": comparisons.outcome,
-        "strength": comparisons.strength,
-        "weight": comparisons.weight,
+        "left": index.ids[data.left],
+        "right": index.ids[data.right],
+        "outcome": data.outcome,
+        "strength": data.strength,
+        "weight": data.weight,
         "group": groups(campaign, prompt),
         "noise": noise,
     }
     told = ratings(campaign, np.unique([table["left"], table["right"]]))
-    table |= {"aspects": np.array(told.aspects, str), "rated": told.ids, "marks": told.marks}
-    arrays.save(encoderfiles.work(version) / "labels.npz", table)
-    services.keep(version=version, annotations_seen=seen, comparisons=len(comparisons))
-    return _examples(table)
+    return table | {"aspects": np.array(told.aspects, str), "rated": told.ids, "marks": told.marks}
 
 
 def kept(version: EncoderVersion) -> Examples | None:

@@ -39,6 +39,13 @@ def _curation(job: RunningJob) -> None:
     curation.run(job)
 
 
+def _estimate(job: RunningJob) -> None:
+    from worker import estimating
+
+    os.nice(settings.FINETUNE_NICE)  # as the training that it is about
+    estimating.run(job)
+
+
 def _finetune(job: RunningJob) -> None:
     from worker import finetuning
 
@@ -74,6 +81,7 @@ HANDLERS: dict[str, Callable[[RunningJob], None]] = {
     "card": _card,
     "curation": _curation,
     "embed": _embed,
+    "estimate": _estimate,
     "finetune": _finetune,
     "import": _import,
     "judge": _judge,

@@ -44,6 +44,7 @@ REQUESTS: Final[dict[tuple[str, str], Any]] = {
         "active_ms": 5200,
     },
     ("post", f"{CAMPAIGN}encoders/"): {"method": "lora", "plan": {"epochs": 2}},
+    ("post", f"{CAMPAIGN}encoders/estimates/"): {"method": "lora", "plan": {"epochs": 2}},
     ("post", f"{CAMPAIGN}judges/"): {
         "name": "small-judge",
         "base_url": "http://localhost:11434/v1",
@@ -114,6 +115,25 @@ ENCODER: Final = {
     "promoted_at": None,
     "rolled_back_at": None,
 }
+ESTIMATE: Final = {
+    "id": 2,
+    "campaign": "everyday",
+    "method": "lora",
+    "plan": {"epochs": 2},
+    "state": "done",
+    "figures": {
+        "labels": 1012,
+        "folds": 3,
+        "epochs": [2, 2],
+        "memory": {"total": 1313427472, "available": 22850526464, "fits": True},
+        "duration": {"steps": [190, 190], "tokens": [800000, 800000], "seconds": [720.0, 900.0]},
+        "held_out": 84,
+        "held_out_needed": 30,
+    },
+    "error": "",
+    "created_at": "2026-11-26T15:02:11Z",
+    "finished_at": "2026-11-26T15:02:40Z",
+}
 # What is answered, by method, path and status.
 ANSWERS: Final[dict[tuple[str, str, str], Any]] = {
     ("post", f"{CAMPAIGN}next/", "200"): ASSIGNMENT,
@@ -128,6 +148,8 @@ ANSWERS: Final[dict[tuple[str, str, str], Any]] = {
     },
     ("post", f"{CAMPAIGN}encoders/", "202"): ENCODER,
     ("get", "/api/encoders/{id}/", "200"): ENCODER,
+    ("post", f"{CAMPAIGN}encoders/estimates/", "202"): ESTIMATE,
+    ("get", "/api/encoder-estimates/{id}/", "200"): ESTIMATE,
     ("post", f"{CAMPAIGN}judges/", "201"): JUDGE,
     ("get", "/api/judges/{id}/", "200"): JUDGE,
     ("post", f"{CAMPAIGN}items/", "201"): {

@@ -40,6 +40,7 @@ TAGS: Final = {
     "record": "What was answered",
     "loop": "The loop",
     "finetuning": "Encoders",
+    "estimates": "Encoders",
     "judges": "Judges",
     "exports": "Exports",
     "webhooks": "Webhooks",

@@ -6,6 +6,7 @@ from drf_spectacular.views import SpectacularAPIView
 from annotator.api import (
     campaigns,
     docs,
+    estimates,
     exports,
     finetuning,
     imports,
@@ -50,6 +51,16 @@ urlpatterns = [
     path(f"{CAMPAIGN}models/", loop.ModelList.as_view(), name="api-models"),
     path(f"{CAMPAIGN}metrics/", loop.Metrics.as_view(), name="api-metrics"),
     path(f"{CAMPAIGN}encoders/", finetuning.EncoderList.as_view(), name="api-encoders"),
+    path(
+        f"{CAMPAIGN}encoders/estimates/",
+        estimates.EstimateList.as_view(),
+        name="api-encoder-estimates",
+    ),
+    path(
+        "encoder-estimates/<int:pk>/",
+        estimates.EstimateDetail.as_view(),
+        name="api-encoder-estimate",
+    ),
     path("encoders/<int:pk>/", finetuning.EncoderDetail.as_view(), name="api-encoder"),
     path(
         "encoders/<int:pk>/cancel/", finetuning.EncoderCancel.as_view(), name="api-encoder-cancel"

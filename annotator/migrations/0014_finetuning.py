@@ -71,4 +71,22 @@ class Migration(migrations.Migration):
             model_name='encoderversion',
             constraint=models.UniqueConstraint(condition=models.Q(('state__in', ['promoted', 'not_promoted', 'failed', 'cancelled']), _negated=True), fields=('campaign',), name='one_finetuning_at_a_time'),
         ),
+        migrations.CreateModel(
+            name='TrainingEstimate',
+            fields=[
+                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                ('method', models.CharField(choices=[('full', 'all weights'), ('lora', 'low-rank adapters (LoRA)')], default='full', max_length=10)),
+                ('plan', models.JSONField(blank=True, default=dict, help_text='Options that differ from their defaults.')),
+                ('state', models.CharField(choices=[('waiting', 'being measured'), ('done', 'measured'), ('failed', 'failed')], default='waiting', max_length=10)),
+                ('figures', models.JSONField(default=dict, help_text='Labels, steps, tokens, seconds, memory.')),
+                ('error', models.TextField(blank=True)),
+                ('created_at', models.DateTimeField(auto_now_add=True)),
+                ('finished_at', models.DateTimeField(blank=True, null=True)),
+                ('campaign', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='training_estimates', to='annotator.campaign')),
+                ('requested_by', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to=settings.AUTH_USER_MODEL)),
+            ],
+            options={
+                'ordering': ['-id'],
+            },
+        ),
     ]

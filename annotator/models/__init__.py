@@ -7,7 +7,7 @@ from .dataset import Snapshot
 from .intake import Import
 from .job import Job
 from .judging import Judge, JudgeCall, Judgement, JudgeReport, Route
-from .learner import EncoderCard, EncoderVersion, ModelVersion
+from .learner import EncoderCard, EncoderVersion, ModelVersion, TrainingEstimate
 from .picture import Picture
 from .pool import Item, ItemResponse, Prompt, Response
 from .quality import GoldAnswer
@@ -47,5 +47,6 @@ __all__ = [
     "Route",
     "Slot",
     "Snapshot",
+    "TrainingEstimate",
     "Webhook",
 ]

@@ -168,3 +168,40 @@ class EncoderVersion(models.Model):
     def under_way(self) -> bool:
         """Whether a worker still has to finish it."""
         return self.state not in self.ENDED
+
+
+class TrainingEstimate(models.Model):
+    """What training with some options would take, as a worker measured it before anybody starts.
+
+    `figures` is what `learning.finetune.estimate` says, with counts of the campaign; `error` says
+    in a sentence why there is none.
+    """
+
+    class State(models.TextChoices):
+        WAITING = "waiting", "being measured"
+        DONE = "done", "measured"
+        FAILED = "failed", "failed"
+
+    campaign = models.ForeignKey(
+        Campaign, on_delete=models.CASCADE, related_name="training_estimates"
+    )
+    method = models.CharField(
+        max_length=10, choices=EncoderVersion.Method, default=EncoderVersion.Method.FULL
+    )
+    plan = models.JSONField(
+        default=dict, blank=True, help_text="Options that differ from their defaults."
+    )
+    state = models.CharField(max_length=10, choices=State, default=State.WAITING)
+    figures = models.JSONField(default=dict, help_text="Labels, steps, tokens, seconds, memory.")
+    error = models.TextField(blank=True)
+    requested_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL, related_name="+"
+    )
+    created_at = models.DateTimeField(auto_now_add=True)
+    finished_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        ordering = ["-id"]
+
+    def __str__(self) -> str:
+        return f"{self.campaign} estimate {self.pk}"

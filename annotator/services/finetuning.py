@@ -59,20 +59,8 @@ def request_finetuning(
         InvalidInput: no such method or option, or a value that cannot be.
         WrongState: the campaign was not started, or its encoder has nothing to train.
     """
-    if method not in EncoderVersion.Method.values:
-        known = ", ".join(EncoderVersion.Method.values)
-        raise InvalidInput(f"method: expected one of {known}, got {method!r}")
-    try:
-        plan = normalised_finetuning(options or {})
-    except Refused as refused:
-        raise InvalidInput(str(refused)) from refused
-    locked = _lock(campaign.pk)
-    if locked.state == Campaign.State.DRAFT:
-        raise WrongState(
-            "the campaign was not started: what is held out, and never trained on, is drawn then"
-        )
-    if locked.encoder == "hashed":
-        raise WrongState(WITHOUT_MODEL)
+    plan = checked(method, options or {})
+    locked = trainable(campaign)
     if locked.encoders.live().exists():
         return None
     last = locked.encoders.aggregate(last=Max("number"))["last"] or 0
@@ -88,6 +76,37 @@ def request_finetuning(
     )
     _enqueue(made)
     return made
+
+
+def checked(method: str, options: Mapping[str, Any]) -> dict[str, Any]:
+    """The options that differ from their defaults.
+
+    Raises:
+        InvalidInput: no such method or option, or a value that cannot be.
+    """
+    if method not in EncoderVersion.Method.values:
+        known = ", ".join(EncoderVersion.Method.values)
+        raise InvalidInput(f"method: expected one of {known}, got {method!r}")
+    try:
+        return normalised_finetuning(options)
+    except Refused as refused:
+        raise InvalidInput(str(refused)) from refused
+
+
+def trainable(campaign: Campaign) -> Campaign:
+    """The campaign, its row locked.
+
+    Raises:
+        WrongState: it was not started, or its encoder has nothing to train.
+    """
+    locked = _lock(campaign.pk)
+    if locked.state == Campaign.State.DRAFT:
+        raise WrongState(
+            "the campaign was not started: what is held out, and never trained on, is drawn then"
+        )
+    if locked.encoder == "hashed":
+        raise WrongState(WITHOUT_MODEL)
+    return locked
 
 
 def _lock(campaign_id: int) -> Campaign:

@@ -7,6 +7,7 @@ from django.utils import timezone
 
 from annotator.models import Job
 from annotator.services import curation, routes
+from annotator.services.estimates import fail_estimate
 from annotator.services.finetuning import fail_finetuning
 from annotator.services.intake import fail_import
 from annotator.services.rounds import fail_round
@@ -36,6 +37,8 @@ def give_up(
         fail_round(round_id=int(arguments["round"]), error=error)
     elif kind == "curation":
         curation.let_go(arguments)
+    elif kind == "estimate":
+        fail_estimate(estimate_id=int(arguments["estimate"]), error=error)
     elif kind == "finetune":
         version = int(arguments["version"])
         fail_finetuning(version_id=version, error=error, cancelled=cancelled)

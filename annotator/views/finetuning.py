@@ -16,6 +16,7 @@ from annotator.catalogue import FINETUNING, Option
 from annotator.downloads import send
 from annotator.errors import InvalidInput, Missing, WrongState
 from annotator.models import Campaign, EncoderVersion
+from annotator.services import estimates
 from annotator.services import finetuning as services
 
 from .access import signed_in
@@ -76,18 +77,63 @@ def _field(option: Option) -> forms.Field:
 def encoders(request: HttpRequest, slug: str) -> HttpResponse:
     """What is in use, what is trained now, and every version with its figures."""
     campaign = readable(request, slug)
-    form = StartForm(request.POST or None)
+    shown = tuned.page(campaign)
+    form = StartForm(request.POST or None, initial=_chosen(shown.expected))
     if request.method == "POST" and _started(request, _steered(request, campaign), form):
         return redirect("encoders", slug)
     part = bool(request.headers.get("HX-Request"))
     context = {
         "campaign": campaign,
-        "encoders": tuned.page(campaign),
+        "encoders": shown,
+        "expected": shown.expected,
         "form": form,
         "steers": _steers(request, campaign),
     }
     template = "finetuning/report.html" if part else "finetuning/page.html"
     return render(request, template, context, status=422 if form.errors else 200)
+
+
+def _chosen(expected: tuned.Expected | None) -> dict[str, Any]:
+    """The form begins with what was estimated."""
+    return {} if expected is None else {"method": expected.it.method, **expected.it.plan}
+
+
+@require_http_methods(["GET", "POST"])
+@signed_in
+def estimate(request: HttpRequest, slug: str) -> HttpResponse:
+    """What a training with these options would take; measured by a worker."""
+    campaign = readable(request, slug)
+    context: dict[str, Any] = {"campaign": campaign}
+    status = 200
+    if request.method == "POST":
+        form = StartForm(request.POST)
+        if not _asked(request, _steered(request, campaign), form):
+            context["form"], status = form, 422
+    if not request.headers.get("HX-Request"):
+        if status == 422:
+            shown = tuned.page(campaign)
+            context |= {"encoders": shown, "expected": shown.expected, "steers": True}
+            return render(request, "finetuning/page.html", context, status=status)
+        return redirect("encoders", slug)
+    context["expected"] = tuned.expected(campaign, campaign.encoders.first())
+    return render(request, "finetuning/estimate.html", context, status=status)
+
+
+def _asked(request: HttpRequest, campaign: Campaign, form: StartForm) -> bool:
+    """Whether the estimate was asked for; the form says why not. One that is under way is shown."""
+    if not form.is_valid():
+        return False
+    try:
+        estimates.request_estimate(
+            campaign=campaign,
+            method=form.cleaned_data["method"],
+            options=form.options,
+            user=request.user,  # type: ignore[arg-type] # signed in
+        )
+    except (InvalidInput, WrongState) as error:
+        form.add_error(None, str(error))
+        return False
+    return True
 
 
 def _steers(request: HttpRequest, campaign: Campaign) -> bool:

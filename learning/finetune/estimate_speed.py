@@ -92,6 +92,7 @@ def measured(
     if pool is not None:
         told = model.reader.rows(pool.prompts, pool.texts)
         wanted = pool.responses * float(np.mean([len(row) for row in told] or [0]))
+    teller.tell(Progress("measuring"), now=True)
     del model  # no second one beside the one that is timed
     with tempfile.TemporaryDirectory(prefix="estimate-") as folder:
         setting = _setting(base, _few(part, [np.array([0])]), plan, Path(folder), teller)

@@ -9,8 +9,9 @@ from django.core.files.base import ContentFile
 
 from annotator.models import Campaign as Stored
 from annotator.models import EncoderVersion
+from annotator.services import estimates
 from annotator.services.snapshots import store
-from tests.annotator.finetuned import REASON, ended
+from tests.annotator.finetuned import FIGURES, REASON, ended
 from tiebreak.client import Campaign, Client, Conflict, Invalid, TimedOut
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -33,6 +34,19 @@ def test_a_training_is_started_and_stopped(sky: Campaign, site: Client) -> None:
     with pytest.raises(Conflict):
         made.cancel()
     assert [one.id for one in sky.encoders()] == [site.encoder(made.id).id] == [made.id]
+
+
+def test_what_a_training_would_take_is_asked_first(sky: Campaign) -> None:
+    made = sky.estimate_finetuning("lora", epochs=2)
+    assert (made.state, made.method, made.plan) == ("waiting", "lora", {"epochs": 2})
+    assert sky.estimate_finetuning().id == made.id  # being measured already
+    with pytest.raises(TimedOut):
+        made.wait(timeout=0.0)
+    estimates.record_estimate(estimate_id=made.id, figures=FIGURES)
+    assert made.wait().figures == FIGURES
+    sky.finetune()
+    with pytest.raises(Conflict, match="a training is under way"):
+        sky.estimate_finetuning()
 
 
 def test_options_that_cannot_be_are_refused(sky: Campaign) -> None:

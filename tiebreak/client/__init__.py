@@ -12,7 +12,7 @@ It needs urllib3 and nothing of the site. How to use it is in docs/how-to/client
 """
 
 from tiebreak.client.campaign import Campaign
-from tiebreak.client.encoders import Encoder
+from tiebreak.client.encoders import Encoder, TrainingEstimate
 from tiebreak.client.errors import (
     ApiError,
     Conflict,
@@ -112,6 +112,7 @@ __all__ = [
     "TiebreakError",
     "TimedOut",
     "TooManyRequests",
+    "TrainingEstimate",
     "Unauthorized",
     "Unreachable",
     "Webhook",

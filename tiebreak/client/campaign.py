@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Literal, Unpack
 
-from tiebreak.client.encoders import Encoder
+from tiebreak.client.encoders import Encoder, TrainingEstimate
 from tiebreak.client.exports import PROVENANCE, Export, rows
 from tiebreak.client.filling import Filling
 from tiebreak.client.http import Connection
@@ -118,6 +118,21 @@ class Campaign(Filling, Record, Answering):
         body = {"method": method, "plan": plan}
         row = self._site.create("POST /campaigns/{slug}/encoders/", body, slug=self.slug)
         return read(Encoder, row, _site=self._site)
+
+    def estimate_finetuning(
+        self, method: Literal["full", "lora"] = "full", **plan: Any
+    ) -> TrainingEstimate:
+        """Measure what training would take: labels, steps, time and memory. Nothing is trained.
+
+        Args:
+            method, plan: As for :meth:`finetune`.
+
+        Raises:
+            Conflict: a training is under way.
+        """
+        body = {"method": method, "plan": plan}
+        row = self._site.create("POST /campaigns/{slug}/encoders/estimates/", body, slug=self.slug)
+        return read(TrainingEstimate, row, _site=self._site)
 
     # --- judges ------------------------------------------------------------------------------
 

@@ -14,7 +14,48 @@ from tiebreak.client.http import Connection
 from tiebreak.client.results import read
 
 ENDED = ("promoted", "not_promoted", "failed", "cancelled")
+MEASURED = ("done", "failed")
 SLOWEST = 15.0  # seconds between two looks at a training
+
+
+@dataclass(frozen=True)
+class TrainingEstimate:
+    """What a training would take, as it was last read.
+
+    `figures` has labels, folds, epochs, `memory` (bytes) and `duration` (steps, tokens, seconds,
+    each low and high; None where memory is too small). `error` says why there are none.
+    """
+
+    id: int
+    campaign: str
+    method: str
+    plan: dict[str, Any]
+    state: str
+    figures: dict[str, Any]
+    error: str
+    created_at: datetime
+    finished_at: datetime | None
+    _site: Connection = field(repr=False, compare=False, kw_only=True)
+
+    def refresh(self) -> TrainingEstimate:
+        """Read it again."""
+        row = self._site.call("GET /encoder-estimates/{id}/", id=self.id)
+        return read(TrainingEstimate, row, _site=self._site)
+
+    def wait(self, *, timeout: float = 600.0) -> TrainingEstimate:
+        """Wait until it was measured, or could not be: `state` says.
+
+        Raises:
+            TimedOut: not in this time; it goes on.
+        """
+        began, now = time.monotonic(), self
+        while now.state not in MEASURED:
+            passed = time.monotonic() - began
+            if passed > timeout:
+                raise TimedOut(f"estimate {self.id} is {now.state} after {passed:.0f} s")
+            time.sleep(0.5)
+            now = now.refresh()
+        return now
 
 
 @dataclass(frozen=True)

@@ -27,7 +27,7 @@ from annotator.services.campaigns import ensure_annotator
 from annotator.services.judges import record_report
 from annotator.services.webhooks import add_webhook, try_webhook
 from tests.annotator.acts import lease
-from tests.annotator.finetuned import ended
+from tests.annotator.finetuned import FIGURES, ended, measured
 from tests.annotator.judged import add, route, say
 
 CHECKS = [
@@ -45,7 +45,16 @@ OPERATIONS = {
 EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "8"))
 
 
-KINDS = ("assignment", "encoder", "judge", "webhook", "export", "import", "quer")
+KINDS = (
+    "assignment",
+    "encoder-estimate",
+    "encoder",
+    "judge",
+    "webhook",
+    "export",
+    "import",
+    "quer",
+)
 
 
 @pytest.fixture
@@ -82,6 +91,7 @@ def there(campaign: Campaign, ada: User, ruth: User) -> dict[str, Any]:
         "version": 1,
         "quer": query.pk,
         "encoder": ended(campaign).pk,
+        "encoder-estimate": measured(campaign, FIGURES).pk,
         "judge": judge.pk,
         "webhook": hook.pk,
         "delivery": str(try_webhook(webhook=hook).pk),
