@@ -26,6 +26,7 @@ from learning.finetune.score_writing import with_meta
 from learning.judges.causal import CausalModel, load
 from learning.replay.command import tell
 from learning.replay.files import Item
+from learning.text import Prompt
 
 KEY: Final = "language_features"  # in an item's `meta`, where campaigns look for it
 _REMEMBERED: Final = 100_000  # entropies of prompts that may come again
@@ -92,7 +93,7 @@ class _Asking:
 
     def features(self, items: Sequence[Item]) -> list[dict[str, Any]]:
         """Return for each item: log-likelihoods in nats, tokens, and the entropy."""
-        prompts = [item.prompt for item in items for _ in item.responses]
+        prompts = [asked(item) for item in items for _ in item.responses]
         texts = [text for item in items for text in item.responses]
         found = log_likelihoods(self.model, prompts, texts, batch_tokens=self.batch_tokens)
         each = zip(
@@ -114,13 +115,14 @@ class _Asking:
         }
 
     def _entropy(self, item: Item) -> dict[str, Any]:
-        key = json.dumps(item.prompt, sort_keys=True)
+        prompt = asked(item)
+        key = json.dumps(prompt, sort_keys=True)
         if key not in self.known:
             if len(self.known) >= _REMEMBERED:
                 self.known.clear()
             self.known[key] = predictive_entropy(
                 self.model,
-                item.prompt,
+                prompt,
                 samples=self.samples,
                 max_tokens=self.max_tokens,
                 seed=self.seed,
@@ -135,6 +137,20 @@ class _Asking:
             "seed": self.seed,
             "unfinished": found.unfinished,
         }
+
+
+def asked(item: Item) -> Prompt:
+    """Return what the model answers: the prompt, its source text in front of what the user says."""
+    if not item.context:
+        return item.prompt
+    if isinstance(item.prompt, str):
+        return f"{item.context}\n\n{item.prompt}"
+    turns = [dict(turn) for turn in item.prompt]
+    said = [turn for turn in turns if turn["role"] == "user"]
+    if not said:
+        return [{"role": "user", "content": item.context}, *turns]
+    said[-1]["content"] = f"{item.context}\n\n{said[-1]['content']}"
+    return turns
 
 
 def _finite(value: float, digits: int = 5) -> float | None:

@@ -13,7 +13,7 @@ from learning.errors import EncoderError
 from learning.finetune import score_model, score_parts
 from learning.replay.files import read_items
 from tests.learning.finetune.rewards import reward_folder
-from tests.learning.judges.tiny import make_model
+from tests.learning.judges.tiny import CHAT, make_model
 
 WORDS = ["salt", "pepper", "a longer answer about cooking", "no", "yes, of course", "12"]
 
@@ -202,6 +202,33 @@ def test_rewards_that_are_no_numbers_are_refused(tmp_path):
         scorer.model.last.weight.fill_(float("nan"))
     with pytest.raises(EncoderError, match="not finite"):
         scorer.rewards(["a"], ["b"])
+
+
+def told_of(rows, tmp_path, *more):
+    """What the command says of some items."""
+    model, file = make_model(tmp_path / "lm", chat=CHAT), tmp_path / "some.jsonl"
+    file.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    words = ["--samples", "2", "--max-new-tokens", "3", "--threads", "1", *more]
+    out = tmp_path / "told.jsonl"
+    assert main(["language-features", str(model), str(file), "--out", str(out), *words]) == 0
+    lines = out.read_text().splitlines()
+    return [json.loads(line)["meta"]["language_features"] for line in lines]
+
+
+def test_a_language_model_reads_the_source_text_before_what_the_user_says_last(tmp_path):
+    said = [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Yes?"}]
+    pairs = [
+        ({"context": "Salt.", "prompt": "Sum up."}, "Salt.\n\nSum up."),
+        (
+            {"context": "Salt.", "prompt": [*said, {"role": "user", "content": "Sum up."}]},
+            [*said, {"role": "user", "content": "Salt.\n\nSum up."}],
+        ),
+        ({"context": "Salt.", "prompt": said[1:]}, [{"role": "user", "content": "Salt."}, said[1]]),
+    ]
+    apart = told_of([item(0, **one) for one, _ in pairs], tmp_path)
+    together = told_of([item(0, prompt=prompt) for _, prompt in pairs], tmp_path)
+    assert apart == together
+    assert apart != told_of([item(0, prompt=one["prompt"]) for one, _ in pairs], tmp_path)
 
 
 def test_language_features_of_every_item(file, tmp_path, capsys):
