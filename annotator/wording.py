@@ -36,7 +36,7 @@ def sentences(report: Report) -> list[str]:
     if not policy:
         return []
     found = [_fell_back(policy), _at_random(policy), _short(report)]
-    said = (_entropies, _screened, _prefiltered, _limited, _drawn, _filled)
+    said = (_members, _entropies, _screened, _prefiltered, _limited, _drawn, _filled)
     found += [say(policy) for say in said]
     return [text for text in (*found, _proven(policy), _costs(policy)) if text]
 
@@ -86,6 +86,24 @@ def _short(report: Report) -> str:
     if chosen < wanted:
         return f"{some(wanted, 'question')} were wanted, the pool had {chosen} left."
     return ""
+
+
+def _members(policy: Report) -> str:
+    """Whether the adapters of an ensemble were looked at, or why not."""
+    told = policy.get("ensemble")
+    if not told:
+        return ""
+    if "unused" in told:
+        return (
+            f"The adapters of encoder version {told['version']} were not used, the head was: "
+            f"{told['unused']}."
+        )
+    since = told["since"]
+    taken = f"; {some(since, 'answer')} since then {'is' if since == 1 else 'are'} taken in"
+    return (
+        f"The choice used {some(told['members'], 'adapter')} of encoder version "
+        f"{told['version']}, trained on {some(told['labels'], 'answer')}{taken if since else ''}."
+    )
 
 
 def _entropies(policy: Report) -> str:

@@ -36,6 +36,7 @@ SLOW = frozenset(
         *("test_client_site", "test_client_troubles", "test_demo", "test_downloads"),
         "test_estimating",
         *("test_embedded_postgres", "test_export_options", "test_files", "test_formats"),
+        "test_ensembles",
         *("test_finetune_commands", "test_finetune_compare", "test_finetune_export"),
         "test_finetune_estimate",
         "test_finetune_commands_killed",

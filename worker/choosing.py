@@ -18,7 +18,7 @@ from learning.answering import Answering, pair_features
 from learning.data import Belief, Context, Pool, Prompts
 from learning.selection import FALLBACK, Batch, Choice, compose_batch
 from learning.sets import BLIND, SetChoice, Side, compose_sets, inside_pairs
-from worker import embedding, memory, promptindex
+from worker import embedding, members, memory, promptindex
 from worker.embedding import Progress
 from worker.events import events
 from worker.space import Space
@@ -117,6 +117,8 @@ def choose(
     """Compose the batch of round `number`."""
     policy = Policy.of(campaign, space)
     recipe = Recipe.of(policy.name, policy.config)
+    seen = members.view(campaign, space, labels, belief, policy.name, progress=progress)
+    space, belief = seen.space, seen.belief
     ready = recipe.waits(belief) is None
     paying = costs(campaign, space) if ready and recipe.common.per_minute else None
     found = space.candidates
@@ -139,6 +141,8 @@ def choose(
     made = renumbered(made, train, held)
     told = report(campaign, policy, recipe, info, paying)
     told["most_of_one_prompt"] = most_of_one(made, found.prompt)
+    if seen.told and not told["fallback"]:
+        told["ensemble"] = dict(seen.told)
     return Chosen(made, policy, told)
 
 

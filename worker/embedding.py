@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 
 from annotator.models import Campaign, EncoderVersion
 from annotator.services.finetuning import in_use
-from learning.encoders import encoder_dim, encoder_key, load_encoder
+from learning.encoders import Encoder, encoder_dim, encoder_key, load_encoder
 from learning.features import FeatureStore
+from learning.finetune import base_of, lora_ensemble_encoder
 from learning.text import PAIR_RECIPE, RECIPE
 from worker import encoderfiles, textindex
 from worker.jobs import PermanentFailure, RunningJob
@@ -31,12 +32,15 @@ Progress = Callable[[int, int], None]
 class Source:
     """Where a campaign's features come from: its encoder as it is, or a fine-tuned version.
 
+    Or, as features like any other, what the adapters of a version's ensemble say of a text.
+
     Attributes:
         name: As `learning.encoders` loads it.
         key: Of the features.
         dim: Width of a vector.
         recipe: What is put into it of prompt and response.
         version: The fine-tuned version, if it is one.
+        members: Whether these are the rewards of its ensemble.
     """
 
     name: str
@@ -44,6 +48,7 @@ class Source:
     dim: int
     recipe: str = RECIPE
     version: EncoderVersion | None = None
+    members: bool = False
 
     @classmethod
     def base(cls, campaign: Campaign) -> Source:
@@ -58,6 +63,13 @@ class Source:
         return cls(name, version.key, version.dim, PAIR_RECIPE, version)
 
     @classmethod
+    def ensemble(cls, version: EncoderVersion) -> Source:
+        """The rewards of its adapters; one that has an ensemble."""
+        about = version.record["ensemble"]
+        name = f"members:{encoderfiles.members(version)}"
+        return cls(name, about["key"], about["members"], PAIR_RECIPE, version, members=True)
+
+    @classmethod
     def of(cls, campaign: Campaign) -> Source:
         """What is in use."""
         version = in_use(campaign)
@@ -70,8 +82,27 @@ class Source:
         return float(found) if found else None
 
     def store(self) -> FeatureStore:
-        """Its features."""
-        return FeatureStore(Path(settings.VAR_DIR) / "features", self.key, self.dim)
+        """Its features; rewards are kept in single precision, for their differences are small."""
+        where = Path(settings.VAR_DIR) / "features"
+        return FeatureStore(where, self.key, self.dim, "float32" if self.members else "float16")
+
+    def open(self) -> Encoder:
+        """Load what computes them, its files looked at first.
+
+        Raises:
+            LearningError: they are not what was trained, or cannot be loaded.
+        """
+        if self.version is None:
+            return load_encoder(self.name, threads=settings.TORCH_THREADS)
+        if not self.members:
+            encoderfiles.verify(self.version)
+            return load_encoder(self.name, threads=settings.TORCH_THREADS)
+        encoderfiles.verify_members(self.version)
+        return lora_ensemble_encoder.load(
+            encoderfiles.members(self.version),
+            base_of(own_encoder(self.version)),
+            threads=settings.TORCH_THREADS,
+        )
 
 
 def run(job: RunningJob) -> None:
@@ -91,6 +122,11 @@ def run(job: RunningJob) -> None:
 def encoder_name(campaign: Campaign) -> str:
     """The campaign's own encoder; `default` is what the operator set."""
     return settings.ENCODER if campaign.encoder == "default" else campaign.encoder
+
+
+def own_encoder(version: EncoderVersion) -> str:
+    """The encoder, as it is, that a chain of versions began with."""
+    return settings.ENCODER if version.base == "default" else version.base
 
 
 def ensure_features(
@@ -148,9 +184,7 @@ def _encode_missing(
     total, wanted = len(set(keys)), len(missing)
     done = total - wanted
     progress(done, total)
-    if source.version is not None:
-        encoderfiles.verify(source.version)
-    encoder = load_encoder(source.name, threads=settings.TORCH_THREADS)
+    encoder = source.open()
     unusable: list[int] = []
     for start in range(0, wanted, SHARD):
         rows = missing[start : start + SHARD]
@@ -162,7 +196,7 @@ def _encode_missing(
         progress(done, total)
     if unusable:
         raise PermanentFailure(
-            f"the encoder {said(source)} gives no usable numbers (NaN, infinite or too large) for "
+            f"{said(source)} gives no usable numbers (NaN, infinite or too large) for "
             f"{len(unusable)} of {total} texts, the first of {index.noun} {unusable[0]}: choose "
             "another encoder"
         )
@@ -171,7 +205,10 @@ def _encode_missing(
 def said(source: Source) -> str:
     """The encoder in words."""
     version = source.version
-    return repr(source.name) if version is None else f"version {version.number}"
+    if version is None:
+        return f"the encoder {source.name!r}"
+    whose = "the ensemble of " if source.members else ""
+    return f"{whose}the encoder version {version.number}"
 
 
 def _usable(vectors: NDArray[np.float32], store: FeatureStore) -> NDArray[np.bool_]:

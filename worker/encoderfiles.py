@@ -1,6 +1,7 @@
 """Files of fine-tuned encoders, below the model store: where they are, and that they are whole.
 
 models/campaign-7/encoder-00002/model/      the Hugging Face folder
+                                members/    adapters of its ensemble, where it has one
                                 work/       checkpoints and labels, while it is trained
 """
 
@@ -42,6 +43,11 @@ def folder(version: EncoderVersion) -> Path:
     return root() / version.path if version.path else place(version) / "model"
 
 
+def members(version: EncoderVersion) -> Path:
+    """The adapters of its ensemble, and what they were trained on."""
+    return place(version) / "members"
+
+
 def clear(version: EncoderVersion) -> None:
     """Remove what was needed only while it was trained."""
     shutil.rmtree(work(version), ignore_errors=True)
@@ -80,6 +86,21 @@ def verify(version: EncoderVersion) -> None:
         raise BrokenArtifact(
             f"the files of encoder version {version.number} are not what was trained (checksum); "
             "roll it back"
+        )
+
+
+def verify_members(version: EncoderVersion) -> None:
+    """Refuse adapters that are not what was trained.
+
+    Raises:
+        BrokenArtifact: their folder is gone, or some file differs.
+    """
+    where = members(version)
+    if not where.is_dir():
+        raise BrokenArtifact(f"the adapters of encoder version {version.number} are gone")
+    if fingerprint(where) != version.record["ensemble"]["sha256"]:
+        raise BrokenArtifact(
+            f"the adapters of encoder version {version.number} are not what was trained (checksum)"
         )
 
 

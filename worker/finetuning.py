@@ -19,7 +19,7 @@ from annotator.models import Campaign, EncoderVersion
 from annotator.services import finetuning as services
 from learning.encoders import encoder_dim, encoder_key
 from learning.finetune import CheckpointFailed, DeviceLost, Plan, Progress, base_of, finetune
-from worker import embedding, encoderfiles, shipping, space
+from worker import embedding, encoderfiles, ensembles, shipping, space
 from worker.embedding import Source
 from worker.examples import aspects, gather, kept
 from worker.jobs import PermanentFailure, RunningJob
@@ -28,7 +28,7 @@ from worker.room import refuse_too_large
 
 State = EncoderVersion.State
 TELL_SECONDS = 1.0  # between two reports
-AFTER_TUNING = ("training", "saving")
+AFTER_TUNING = ("training", "saving", "ensemble")
 TRIES = 5  # for an encoder in use that changes while it is compared with
 
 
@@ -61,6 +61,14 @@ def _turn(job: RunningJob, version: EncoderVersion) -> Iterator[None]:
         time.sleep(TELL_SECONDS)
 
 
+@contextmanager
+def _tried_again() -> Iterator[None]:
+    try:
+        yield
+    except (DeviceLost, CheckpointFailed) as error:
+        raise Interrupted(f"{error} It is tried again from the checkpoint.") from error
+
+
 class _Run:
     """The steps of one version, with what they share."""
 
@@ -86,10 +94,8 @@ class _Run:
         memory = refuse_too_large(base, plan, examples)
         services.keep(version=self.version, record={"memory": {"estimate": memory}})
         where = encoderfiles.work(self.version)
-        try:
+        with _tried_again():
             tuned = finetune(base, examples, plan, folder=where, report=self._training)
-        except (DeviceLost, CheckpointFailed) as error:
-            raise Interrupted(f"{error} It is tried again from the checkpoint.") from error
         model = encoderfiles.place(self.version) / "model"
         shutil.rmtree(model, ignore_errors=True)
         tuned.folder.replace(model)
@@ -110,6 +116,8 @@ class _Run:
         space.load(self.campaign, progress=self._embedding, source=source)
         self._say(State.EXAMINING)
         outcome = examine(self.version, progress=self._embedding)
+        if outcome.promoted:  # one that is not used needs no ensemble
+            self._ensemble()
         outcome = shipping.ship(self.version, outcome)
         try:
             with self.job.fence():
@@ -118,6 +126,16 @@ class _Run:
         except _Changed:
             return False
         return True
+
+    def _ensemble(self) -> None:
+        """Train the adapters that were asked for, and compute their rewards; once."""
+        plan = plan_of(self.version)
+        if not plan.members:
+            return
+        with _tried_again():
+            ensembles.train(self.version, plan, report=self._training)
+        self._say(State.EMBEDDING, "of the ensemble")
+        ensembles.embed(self.version, progress=self._embedding)
 
     def _say(self, state: str, detail: str = "", done: int = 0, total: int = 0) -> None:
         self.job.progress(done, total, f"{State(state).label} {detail}".strip())

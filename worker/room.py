@@ -8,7 +8,8 @@ from typing import Any
 
 from django.conf import settings
 
-from learning.finetune import Examples, Plan, estimate_memory
+from learning.finetune import Examples, MemoryEstimate, Plan, estimate_memory
+from learning.finetune import lora_ensemble_run as ensembles
 
 MEGABYTE = 1024 * 1024
 
@@ -21,9 +22,16 @@ def refuse_too_large(base: Path, plan: Plan, examples: Examples) -> dict[str, An
     Raises:
         OutOfMemory: it needs more even with one pair at a time; says how much, and what needs less.
     """
-    needed = estimate_memory(base, plan, examples)
-    if settings.FINETUNE_MEMORY_MB:
-        limit = settings.FINETUNE_MEMORY_MB * MEGABYTE
-        needed = replace(needed, available=min(needed.available, limit))
+    needed = _bounded(estimate_memory(base, plan, examples))
     needed.check()
+    if plan.members:
+        beside = _bounded(ensembles.estimate_ensemble(base, plan, examples))
+        ensembles.refuse_too_large(beside, plan.members)
     return needed.to_dict()
+
+
+def _bounded(needed: MemoryEstimate) -> MemoryEstimate:
+    if not settings.FINETUNE_MEMORY_MB:
+        return needed
+    limit = settings.FINETUNE_MEMORY_MB * MEGABYTE
+    return replace(needed, available=min(needed.available, limit))

@@ -24,16 +24,15 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from learning.data import Ensemble, Networks
+from learning.data import Ensemble
 from learning.errors import ConfigError
 from learning.finetune.errors import UnusableModel
+from learning.finetune.lora_ensemble_belief import RECORD, WEIGHTS, belief_of
 from learning.finetune.model import RewardModel, parts
 from learning.finetune.model import load as load_model
 from learning.finetune.texts import Row, tensors
 from learning.heads._likelihood import AnswerModel
 
-WEIGHTS: Final = "adapters.safetensors"
-RECORD: Final = "adapters.json"
 _FRESH: Final = "fresh/"  # prefix of the weights that the base's folder lacks
 _ANSWERS: Final = AnswerModel(tie=0.1)  # before any answer
 
@@ -304,45 +303,6 @@ def read_record(folder: Path) -> Record:
         return Record(str(told.pop("base")), limit, shape, scale, answers, told)
     except Exception as error:  # of json, and what a record may hold instead
         raise UnusableModel(f"{folder} holds no ensemble of adapters: {error}") from error
-
-
-def belief_of(
-    members: int, scale: float, answers: AnswerModel, *, n_comparisons: int, after: int = 0
-) -> Ensemble:
-    """Return the belief of members whose rewards are features.
-
-    A member's network takes its own reward and hands it on: ``x = relu(x) - relu(-x)``.
-
-    Args:
-        members: How many.
-        scale: Factor on all rewards.
-        answers: How margins become answers.
-        n_comparisons: How many comparisons they have seen.
-        after: How many features come before the rewards and are not looked at.
-    """
-    return Ensemble(
-        passing(members, after=after),
-        scale=scale,
-        tie=answers.tie,
-        strength_slope=answers.slope,
-        strength_cuts=answers.cuts,
-        n_comparisons=n_comparisons,
-    )
-
-
-def passing(members: int, *, after: int = 0) -> Networks:
-    """Return networks of which the ``k``-th hands on feature ``after + k``."""
-    first = np.zeros((after + members, members, 2), dtype=np.float32)
-    own = np.arange(members)
-    first[after + own, own] = (1.0, -1.0)
-    one = np.ones((members, 1), dtype=np.float32)
-    return Networks(
-        first=first,
-        first_bias=np.zeros((members, 2), dtype=np.float32),
-        second=np.broadcast_to(np.eye(2, dtype=np.float32), (members, 2, 2)),
-        second_bias=np.zeros((members, 2), dtype=np.float32),
-        last=np.concatenate([one, -one], axis=1),
-    )
 
 
 def _replace(model: Any, name: str, module: nn.Module) -> None:

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from learning.encoders.huggingface import bounded_threads, fingerprint
 from learning.errors import EncoderError
+from learning.finetune.lora_ensemble_belief import RECORD, WEIGHTS
 from learning.text import PAIR_RECIPE, split
 
 if TYPE_CHECKING:
@@ -71,8 +72,6 @@ def key_of(folder: Path) -> str:
     Raises:
         OSError: a file is missing.
     """
-    from learning.finetune.lora_ensemble import RECORD, WEIGHTS
-
     digest = hashlib.sha256()
     for name in (RECORD, WEIGHTS):
         with (folder / name).open("rb") as file:

@@ -45,7 +45,7 @@ if TYPE_CHECKING:
 
 _FORMAT: Final = "1"  # of checkpoints: older ones begin anew
 _FOLDS: Final = 5
-_RATE: Final = 5e-4  # of adapters beside a frozen model, where none is given
+_FASTER: Final = 10.0  # are adapters trained than all weights would be
 _CPU_PAIRS: Final = 8  # of the single model, computed at a time: members share that room
 
 
@@ -57,7 +57,14 @@ def estimate_ensemble(base: Path, plan: Plan, examples: Examples) -> MemoryEstim
     Raises:
         UnusableModel: the folder cannot be trained from.
     """
-    alone = replace(plan, method="lora", epochs=1, precision="float32", micro_batch=1)
+    alone = Plan(
+        method="lora",
+        epochs=1,
+        precision="float32",
+        micro_batch=1,
+        max_tokens=plan.max_tokens,
+        lora_rank=plan.lora_rank,
+    )
     one, k = memory.estimate_memory(base, alone, examples), plan.members
     pairs = _at_once(plan)
     return replace(
@@ -102,8 +109,8 @@ def train_ensemble(
     Args:
         base: Folder of the encoder; one that no label has been seen by.
         examples: All training labels.
-        plan: Rank, scale, batch, seed and threads of it are used; its learning rate where it is
-            one of adapters.
+        plan: Rank, scale, batch, seed and threads of it are used. The learning rate is that of
+            adapters, or ten times that of all weights.
         epochs: Passes over the labels.
         work: Folder for checkpoints.
         out: Where the adapters go, whole or not at all.
@@ -111,7 +118,8 @@ def train_ensemble(
 
     Returns:
         What came of it, as JSON: ``members``, ``rank``, ``base`` (key), ``labels``, ``epochs``,
-        ``scale``, ``log_loss`` and ``accuracy`` out of bag, ``tokens``, ``seconds``, ``memory``.
+        ``scale``, ``answers`` (``tie``, ``slope``, ``cuts``), ``log_loss`` and ``accuracy`` out of
+        bag, ``tokens``, ``seconds``, ``memory``.
 
     Raises:
         FinetuneError: see `learning.finetune.errors`; always a plain sentence.
@@ -142,7 +150,8 @@ def _run(
     going = lora_ensemble_fit.Run(
         teller, _at_once(plan), checkpoints, every=plan.checkpoint_seconds
     )
-    made, bag = _trained(task, _schedule(plan, epochs), going)
+    weights = sum(one.numel() for one in task.ensemble.model.core.parameters())
+    made, bag = _trained(task, _schedule(plan, epochs, weights), going)
     record = plain(
         _told(made, bag, task.data.outcome, len(examples))
         | {
@@ -290,12 +299,13 @@ def _told(
     ensemble: LoraEnsemble, bag: OutOfBag, outcome: NDArray[np.int8], labels: int
 ) -> dict[str, Any]:
     """Size, scale, and what members say of the labels as given that they have not seen."""
-    scale = ensemble.scale
+    scale, answers = ensemble.scale, ensemble.answers
     margin = moderate(scale * bag.mean, scale**2 * bag.variance)[:labels]
     return {
         "members": ensemble.shape.members,
         "rank": ensemble.shape.rank,
         "scale": scale,
+        "answers": {"tie": answers.tie, "slope": answers.slope, "cuts": list(answers.cuts)},
         "log_loss": log_loss(expit(margin), outcome[:labels]),
         "accuracy": accuracy(expit(margin), outcome[:labels]),
     }
@@ -310,14 +320,15 @@ def _name(key: str, examples: Examples, plan: Plan, epochs: int) -> str:
     return hashlib.sha256(told.encode()).hexdigest()[:16]
 
 
-def _schedule(plan: Plan, epochs: int) -> Schedule:
+def _schedule(plan: Plan, epochs: int, weights: int) -> Schedule:
     from learning.finetune.lora_ensemble_fit import Schedule
 
+    all_of_them = _FASTER * replace(plan, method="full").rate(weights)
     given = plan.learning_rate if plan.method == "lora" else 0.0
     return Schedule(
         epochs=epochs,
         batch=plan.batch,
-        learning_rate=given or _RATE,
+        learning_rate=given or all_of_them,
         clip=plan.clip,
         folds=_folds(plan.members),
         seed=plan.seed,

@@ -8,8 +8,7 @@ The result is a sample again, a mixture of the members' rewards.
 Source:
     Zupanski (2005), Monthly Weather Review 133, the maximum likelihood ensemble filter: cost
     function in the ensemble's span, its minimum and its Hessian. The square root that keeps the
-    members' mean is the symmetric one: Hunt, Kostelich and Szunyogh (2007), arXiv:physics/0511236,
-    eq. 24.
+    members' mean is the symmetric one: Hunt, Kostelich and Szunyogh (2007), arXiv:physics/0511236.
 """
 
 from __future__ import annotations

@@ -27,7 +27,7 @@ class Progress:
     """How far a run is.
 
     Attributes:
-        stage: ``reading``, ``tuning``, ``calibrating``, ``training`` or ``saving``.
+        stage: ``reading``, ``tuning``, ``calibrating``, ``training``, ``ensemble`` or ``saving``.
         done: Steps done, of ``total``; 0 of 0 where they are not known yet.
         total: Steps of this stage, at most.
         loss: Mean loss of the last step in nats a pair, weights included, or ``None``.

@@ -21,7 +21,8 @@ from learning.acquisition import METHODS
 from learning.data import Comparisons, Context, Pool, belief_from_arrays
 from learning.errors import ConfigError, ShapeError
 from learning.finetune.errors import Diverged, NothingToLearn, OutOfMemory, UnusableModel
-from learning.finetune.lora_ensemble import RECORD, LoraEnsemble, MemberLinear, Shape, read_record
+from learning.finetune.lora_ensemble import LoraEnsemble, MemberLinear, Shape, read_record
+from learning.finetune.lora_ensemble_belief import RECORD
 from learning.finetune.lora_ensemble_fit import Run, Schedule, fit, scaled, train
 from learning.finetune.model import RewardModel, last_layer
 from learning.finetune.texts import Reader, Row, tensors

@@ -9,7 +9,8 @@ from learning.encoders.huggingface import fingerprint
 from learning.errors import ConfigError, EncoderError
 from learning.finetune import Examples, OutOfMemory, Plan, UnusableModel
 from learning.finetune import lora_ensemble_run as runs
-from learning.finetune.lora_ensemble import RECORD, WEIGHTS, read_record
+from learning.finetune.lora_ensemble import read_record
+from learning.finetune.lora_ensemble_belief import RECORD, WEIGHTS
 from learning.finetune.lora_ensemble_encoder import key_of, load
 from learning.finetune.lora_ensemble_run import (
     estimate_ensemble,

@@ -9,7 +9,7 @@ from scipy.special import expit, logsumexp
 
 from learning.data import Comparisons
 from learning.errors import ShapeError
-from learning.finetune.lora_ensemble import belief_of
+from learning.finetune.lora_ensemble_belief import belief_of
 from learning.finetune.lora_ensemble_update import update
 from learning.heads._likelihood import AnswerModel, terms
 
