@@ -34,7 +34,7 @@ SLOW = frozenset(
     (
         *("test_attention", "test_bad_input", "test_campaign_form", "test_cards", "test_choosing"),
         *("test_client_site", "test_client_troubles", "test_demo", "test_downloads"),
-        "test_estimating",
+        *("test_estimating", "test_finetuning_by_itself", "test_finetuning_trouble"),
         *("test_embedded_postgres", "test_export_options", "test_files", "test_formats"),
         "test_ensembles",
         *("test_finetune_commands", "test_finetune_compare", "test_finetune_export"),
