@@ -25,10 +25,10 @@ from learning.finetune.score_parts import write
 from learning.finetune.score_writing import with_meta
 from learning.judges.causal import CausalModel, load
 from learning.replay.command import tell
+from learning.replay.entropies import KEY
 from learning.replay.files import Item
 from learning.text import Prompt
 
-KEY: Final = "language_features"  # in an item's `meta`, where campaigns look for it
 _REMEMBERED: Final = 100_000  # entropies of prompts that may come again
 
 

@@ -13,6 +13,7 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from learning.errors import NotEnoughData
+from learning.replay.entropies import Entropies
 from learning.replay.files import Item, read_items
 from learning.text import Prompt
 
@@ -32,6 +33,8 @@ class Corpus:
             ``(N,)``: pairs of one prompt, or of prompts that the file puts in one group.
         answers: What was said about each pair.
         notes: What a reader of the results should know.
+        prompt_entropy: A language model's, shape ``(P,)``, NaN where the file has none of a
+            prompt; ``None`` where it has none at all.
     """
 
     name: str
@@ -42,6 +45,7 @@ class Corpus:
     group: NDArray[np.int64]
     answers: Answers
     notes: tuple[str, ...] = ()
+    prompt_entropy: NDArray[np.float64] | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -111,6 +115,7 @@ def collect(items: Iterable[Item], *, name: str) -> Corpus:
             weight=np.array(made.weight)[by_pair],
         ),
         notes=notes,
+        prompt_entropy=made.entropies.of(len(made.prompts)),
     )
 
 
@@ -127,6 +132,7 @@ class _Collector:
     answered: list[int] = field(default_factory=list)  # pair of each answer
     outcome: list[int] = field(default_factory=list)
     weight: list[float] = field(default_factory=list)
+    entropies: Entropies = field(default_factory=Entropies)
     _prompt_at: dict[str, int] = field(default_factory=dict)
     _text_at: dict[tuple[int, str], int] = field(default_factory=dict)
     _group_at: dict[str, int] = field(default_factory=dict)
@@ -136,6 +142,7 @@ class _Collector:
         prompt = self._prompt_at.setdefault(key, len(self._prompt_at))
         if prompt == len(self.prompts):
             self.prompts.append(item.prompt)
+        self.entropies.add(prompt, item.entropy)
         group = self._group_at.setdefault(item.group or key, len(self._group_at))
         rows = [self._row(prompt, text) for text in item.responses]
         for left, right, outcome, weight in item.answers:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Final, NoReturn, TextIO, TypeAlias
 
 from learning.errors import BadFile
+from learning.replay.entropies import Told, told
 from learning.text import Prompt
 
 Answer: TypeAlias = tuple[int, int, int, float]  # left, right (positions), outcome, weight
@@ -34,6 +35,7 @@ class Item:
         answers: What people said, a pair of positions at a time.
         judged: What judges said: the name of one, and what it said of two positions.
         subset: The part of its source that the file says it belongs to, or nothing.
+        entropy: A language model's predictive entropy of the prompt, and whose it is.
     """
 
     prompt: Prompt
@@ -43,6 +45,7 @@ class Item:
     answers: tuple[Answer, ...]
     judged: tuple[tuple[str, Answer], ...] = ()
     subset: str = ""
+    entropy: Told | None = None
 
 
 def read_items(path: Path) -> Iterator[Item]:
@@ -141,6 +144,7 @@ def _item(row: Mapping[str, Any], where: str) -> Item:
         answers=tuple(answer for judge, answer in said if judge is None),
         judged=tuple((judge, answer) for judge, answer in said if judge is not None),
         subset=_text(row, "subset", where),
+        entropy=told(row, where),
     )
 
 

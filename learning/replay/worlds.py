@@ -102,6 +102,7 @@ def build(corpus: Corpus, embedded: Embedded, *, pca: int = 0) -> World:
         group=corpus.group,
         answers=corpus.answers,
         prompt_vectors=embedded.prompts,
+        prompt_entropy=corpus.prompt_entropy,
     )
 
 

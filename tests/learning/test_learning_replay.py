@@ -14,8 +14,8 @@ from learning.heads import LinearBT
 from learning.replay.folds import draw, split
 from learning.replay.loop import Arm, Plan, replay
 from learning.replay.parallel import Failure, capped, run_all, tasks
-from learning.replay.worlds import planted, principal
-from tests.learning.replayed import planted_world
+from learning.replay.worlds import Embedded, build, planted, principal
+from tests.learning.replayed import planted_corpus, planted_world
 
 PLAN = Plan(labels=96, batch=32, start=32)
 
@@ -201,6 +201,7 @@ def test_a_function_is_told_the_entropies_that_it_asks_for(world, monkeypatch):
         told.append((pool, context.prompts))
         return random.select(pool, belief, context, batch, rng=rng, config=config)
 
+    assert world.prompt_entropy is None
     asked = replace(world, prompt_entropy=np.linspace(0, 1, len(world.prompt_vectors)))
     watched(monkeypatch, spy, needs_entropy=True)
     replay(asked, Arm("watched"), PLAN, 0)
@@ -210,6 +211,13 @@ def test_a_function_is_told_the_entropies_that_it_asks_for(world, monkeypatch):
     watched(monkeypatch, spy, needs_prompts=True)
     replay(asked, Arm("watched"), PLAN, 0)
     assert told[-1][1].entropy is None
+
+
+def test_a_world_knows_the_entropies_of_its_file():
+    corpus, phi = planted_corpus(prompts=5)
+    told = replace(corpus, prompt_entropy=np.arange(5.0))
+    embedded = Embedded(phi, np.zeros((len(phi), 2), np.float32), np.zeros((5, 1), np.float32))
+    np.testing.assert_array_equal(build(told, embedded).prompt_entropy, np.arange(5.0))
 
 
 def test_before_the_model_has_seen_enough_another_function_chooses(world, monkeypatch):

@@ -150,6 +150,35 @@ def test_a_prompt_and_its_context_are_one_prompt():
     assert collect(with_context, name="x").owner.tolist() == [0, 0, 1, 1]
 
 
+def told(key, entropy, *, model="tiny", longest=8, prompt=None):
+    figures = {"model": model, "max_new_tokens": longest, "entropy_per_token": entropy}
+    return line(key, [0], prompt=prompt, meta={"language_features": figures})
+
+
+def test_a_language_model_may_have_told_how_open_prompts_are(tmp_path):
+    rows = [told("a", 1.0, prompt="p"), told("b", 2.0, prompt="p"), line("c", [0]), told("d", 0)]
+    corpus = read(write(tmp_path / "x.jsonl", [*rows, told("e", None)]))
+    np.testing.assert_array_equal(corpus.prompt_entropy, [1.5, np.nan, 0.0, np.nan])
+
+
+def test_entropies_of_two_models_are_not_mixed(tmp_path):
+    rows = [told("a", 9.0, model="large"), told("b", 1.0), told("c", 2.0), told("d", 3, longest=9)]
+    corpus = read(write(tmp_path / "x.jsonl", rows))
+    np.testing.assert_array_equal(corpus.prompt_entropy, [np.nan, 1.0, 2.0, np.nan])
+
+
+def test_a_file_without_entropies_has_none(tmp_path):
+    rows = [line("a", [0]), line("b", [0], meta={"language_features": {"model": "tiny"}})]
+    assert read(write(tmp_path / "x.jsonl", rows)).prompt_entropy is None
+
+
+@pytest.mark.parametrize("entropy", [-1, "high", True])
+def test_an_entropy_that_is_none_is_named(tmp_path, entropy):
+    file = write(tmp_path / "x.jsonl", [line("a", [0]), told("b", entropy)])
+    with pytest.raises(BadFile, match=r"line 2, meta\.language_features\.entropy_per_token: "):
+        read(file)
+
+
 def test_groups_that_share_a_prompt_are_one_group():
     win = ((0, 1, 1, 1.0),)
     corpus = collect(

@@ -18,10 +18,11 @@ from annotator.services import rounds
 from annotator.services.campaigns import add_member, create_campaign
 from learning.__main__ import main
 from learning.acquisition import Recipe
+from learning.errors import NotEnoughData
 from tests.campaigns import lines, load
 from tests.learning.judges.tiny import make_model
-from tests.worker.loops import prefer_longer, rich, work
-from worker import arrays, promptindex
+from tests.worker.loops import FIELDS, prefer_longer, rich, work
+from worker import arrays, payoffs, promptindex
 
 pytestmark = pytest.mark.django_db
 
@@ -139,6 +140,25 @@ def test_prompts_are_not_embedded_for_their_entropies(
     assert seen[-1].vectors.shape == (len(seen[-1].ids), 0)
     assert 0 < np.isnan(seen[-1].entropy).sum() < len(seen[-1].ids)
     assert not arrays.path_of(f"campaign-{running.pk}-prompts").exists()
+
+
+def test_whether_choosing_pays_is_tried_with_the_same_entropies(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    tried = []
+
+    def payoff(world: Any, arm: Any, **kw: Any) -> Any:
+        tried.append(world)
+        raise NotEnoughData("too few")
+
+    monkeypatch.setattr(payoffs, "payoff", payoff)
+    campaign = create_campaign(slug="loop", name="Loop", acquisition="apl_two_stage", **FIELDS)
+    load(campaign, [told(number, number / 10) for number in range(160)], history=True)
+    work()
+    (world,) = tried
+    assert world.prompt_vectors.shape[1] == 0
+    assert len(world.prompt_entropy) == len(np.unique(world.prompt))
+    assert np.isfinite(world.prompt_entropy).all()
 
 
 # --- which figures count -------------------------------------------------------------------
