@@ -236,6 +236,7 @@ class _Training:
         loss = -(self.share[:, piece].to(self.device) * value).sum() / of
         torch.autograd.backward(loss)
         self.run.tokens += sum(map(len, given))
+        self.run.teller.tick()  # a step of many members may take minutes
         return float(loss.detach())
 
     def _save(self, checkpoints: Checkpoints, step: int) -> None:

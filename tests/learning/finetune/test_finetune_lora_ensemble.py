@@ -191,6 +191,22 @@ def test_a_few_pairs_at_a_time_are_the_same_step(base, at_once):
         torch.testing.assert_close(parts.forward(rows), whole.forward(rows), **close(base))
 
 
+def test_a_long_step_can_be_stopped_in_its_middle(base):
+    rows, data = task()
+    kept, told = np.ones((SHAPE.members, len(data)), bool), []
+
+    def stop(progress):
+        told.append(progress.done)
+        if len(told) == 3:
+            raise KeyboardInterrupt
+
+    run = Run(Teller(stop, seconds=0.0), at_once=2)
+    ensemble = LoraEnsemble.attach(base, SHAPE)
+    with pytest.raises(KeyboardInterrupt):
+        train(ensemble, rows, data, kept, ANSWERS, Schedule(batch=24), run=run)
+    assert told == [0, 0, 0]  # two pieces of the first step
+
+
 def test_members_that_do_not_fit_are_computed_a_few_pairs_at_a_time(base, monkeypatch):
     rows, data = task()
     kept = np.ones((SHAPE.members, len(data)), bool)
