@@ -21,6 +21,7 @@ from annotator import wording
 from annotator.models import Annotation, Campaign, EncoderVersion, Job, Query, Round
 from annotator.services import finetuning as services
 from annotator.services import rounds
+from annotator.services.finetuning import Outcome
 from annotator.services.snapshots import local_path
 from learning.data import Ensemble, Posterior
 from learning.errors import LearningError
@@ -40,6 +41,7 @@ from worker import (
     fitting,
     jobs,
     members,
+    shipping,
     space,
     store,
 )
@@ -314,6 +316,17 @@ def test_the_archive_has_the_adapters_and_no_labels(
     assert {one.name for one in folder.iterdir()} == {"adapters.json", "adapters.safetensors"}
     model = load_model(base, max_tokens=read_record(folder).max_tokens)
     assert LoraEnsemble.load(folder, model, base=fingerprint(base)).shape.members == 4
+
+
+def test_adapters_that_were_changed_stay_out_of_the_archive(version: EncoderVersion) -> None:
+    (encoderfiles.members(version) / "adapters.json").write_text("{}")
+    outcome = shipping.ship(version, Outcome(True, "better", {}, None))
+    path = local_path(f"{outcome.archive['folder']}/{outcome.archive['name']}")
+    assert path is not None
+    with tarfile.open(path) as archive:
+        names = archive.getnames()
+    assert "loop-encoder-1/model.safetensors" in names
+    assert not [name for name in names if "members" in name]
 
 
 def test_no_member_learns_from_a_held_out_prompt(campaign: Campaign, monkeypatch: Any) -> None:
