@@ -67,6 +67,7 @@ def _measure(job: RunningJob, wanted: TrainingEstimate) -> dict[str, Any]:
         "max_tokens": plan.max_tokens,
         "threads": plan.threads,
         "pool": len(read.index.ids),
+        "members": plan.members,
         "aspects": 0 if rated is None or not plan.aspects else int(rated.shape[1]),
         "judges_counted": read.whole,
         "held_out": read.held,

@@ -79,6 +79,7 @@ FIGURES: dict[str, Any] = {
     "max_tokens": 256,
     "threads": 1,
     "pool": 5000,
+    "members": 0,
     "aspects": 0,
     "judges_counted": True,
     "held_out": 84,

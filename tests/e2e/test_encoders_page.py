@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 from django.contrib.auth.models import User
 
-from annotator.models import Campaign, EncoderVersion, Job
-from annotator.services import finetuning
+from annotator.models import Campaign, EncoderVersion, Job, TrainingEstimate
+from annotator.services import estimates, finetuning
 from annotator.services.campaigns import add_member
-from tests.annotator.finetuned import begun, ended
+from tests.annotator.finetuned import FIGURES, begun, ended, measured
 from tests.campaigns import make_campaign
 from tests.e2e.axe import check
 from tests.e2e.keyboard import tab_to
@@ -66,6 +66,46 @@ def test_a_training_is_started_watched_and_stopped(
     page.wait_for_selector("text=The training was stopped.")
 
 
+def test_what_it_would_take_is_seen_before_it_is_started(
+    page: Any, live_server: Any, ruth: User, campaign: Campaign
+) -> None:
+    opened(page, live_server, ruth)
+    page.click("summary")
+    page.fill("#id_epochs", "2")
+    tab_to(page, "Estimate first")
+    page.keyboard.press("Enter")
+    page.wait_for_selector("text=Waiting for a worker")
+    shoot(page, "encoders-estimating")
+    made = TrainingEstimate.objects.get()
+    assert (made.plan, made.state) == ({"epochs": 2}, "waiting")
+    estimates.record_estimate(estimate_id=made.pk, figures=FIGURES)
+    page.wait_for_selector("text=12 to 25 minutes")  # the page looks by itself
+    assert page.input_value("#id_epochs") == "2"  # what was chosen stays
+    shoot(page, "encoders-estimate")
+    check(page, "encoders-estimate")
+    check_phone(page)
+    press(page, "Start the training")
+    assert EncoderVersion.objects.get().plan == {"epochs": 2}
+
+
+def test_what_keeps_it_from_starting_is_seen_as_well(
+    page: Any, live_server: Any, ruth: User, campaign: Campaign
+) -> None:
+    memory = {**FIGURES["memory"], "fits": False, "available": 2**28}
+    measured(campaign, FIGURES | {"memory": memory, "duration": None, "held_out": 3})
+    opened(page, live_server, ruth)
+    assert page.is_visible("text=It does not fit into memory.")
+    shoot(page, "encoders-too-large")
+    check(page, "encoders-too-large")
+    page.click("summary")
+    page.evaluate("document.querySelector('form.export-form').noValidate = true")
+    page.fill("#id_epochs", "1000")
+    page.click("text=Estimate first")
+    page.wait_for_selector("text=less than or equal to 100")
+    shoot(page, "encoders-estimate-refused")
+    check_phone(page)
+
+
 def test_one_press_rolls_back_and_one_takes_it_back(
     page: Any, live_server: Any, ruth: User, campaign: Campaign
 ) -> None:
@@ -94,3 +134,7 @@ def test_without_a_script_the_buttons_work(
     page.goto(f"{live_server.url}/c/sky/encoders/")
     page.click("text=Stop the training")
     assert EncoderVersion.objects.get().state == "cancelled"
+    page.click("text=Estimate first")
+    page.wait_for_selector("text=Waiting for a worker")
+    assert page.url == f"{live_server.url}/c/sky/encoders/"
+    assert TrainingEstimate.objects.get().state == "waiting"

@@ -64,7 +64,7 @@ def test_it_says_what_the_training_then_takes(campaign: Campaign) -> None:
     assert said["epochs"] == [6, 6]
     assert said["duration"]["tokens"][0] == pytest.approx(version.record["tokens"], rel=0.05)
     assert said["held_out"] == version.gate["prompts"] >= said["held_out_needed"] == 30
-    assert said["pool"] == 680
+    assert (said["pool"], said["members"]) == (680, 0)
 
 
 def test_nothing_is_embedded_or_kept_for_it(campaign: Campaign, tmp_path: Path) -> None:

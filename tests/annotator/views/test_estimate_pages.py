@@ -113,6 +113,11 @@ def test_nothing_to_hold_out_and_missing_features_are_said(
     assert "ratings of 1 aspect." in shown.replace("aspect. Features", "aspect. ")
 
 
+def test_an_ensemble_comes_on_top(campaign: Campaign, as_ruth: Client) -> None:
+    assert "Ensemble:" not in told(as_ruth, campaign)
+    assert "its 8 adapters are trained only if" in told(as_ruth, campaign, members=8)
+
+
 def test_an_estimate_is_shown_until_a_training_begins(campaign: Campaign, as_ruth: Client) -> None:
     assert "It would take" in told(as_ruth, campaign)
     ended(campaign)
