@@ -18,9 +18,8 @@ from learning.finetune import batches, loss
 from learning.finetune.batches import Step
 from learning.finetune.data import Examples
 from learning.finetune.estimate import Pool, compact
-from learning.finetune.model import load
 from learning.finetune.plan import Plan
-from learning.finetune.texts import Row
+from learning.finetune.texts import Reader, Row
 from learning.finetune.train_model import Scorer, micro, optimizer, prepared
 from learning.finetune.train_setup import prepare
 from learning.finetune.train_stage import first_micro, fixed_tie, schedule
@@ -84,26 +83,32 @@ def measured(
     base: Path, part: Examples, plan: Plan, *, pool: Pool | None, teller: Teller
 ) -> tuple[Counted, Speed]:
     """Count on a part of the labels, and time a few pieces of its steps; nothing is kept."""
-    began = time.perf_counter()
-    model = load(base, max_tokens=plan.max_tokens)
-    took = time.perf_counter() - began
-    rows = model.reader.rows(part.prompts, part.responses)
-    wanted = None
-    if pool is not None:
-        told = model.reader.rows(pool.prompts, pool.texts)
-        wanted = pool.responses * float(np.mean([len(row) for row in told] or [0]))
     teller.tell(Progress("measuring"), now=True)
-    del model  # no second one beside the one that is timed
     with tempfile.TemporaryDirectory(prefix="estimate-") as folder:
-        setting = _setting(base, _few(part, [np.array([0])]), plan, Path(folder), teller)
-        alone, most = _Bench(setting).alone(), first_micro(setting)
-        whole = replace(setting, examples=part, rows=rows)
-        steps = schedule(whole, np.arange(len(part)), 1)[0]
-        counted = _counted(part, rows, steps, most, pool=wanted)
+        setting = _setting(base, compact(part, np.arange(1)), plan, Path(folder), teller)
+        reader, alone = _gauged(setting)  # no second model beside the one that is timed
+        rows, most = reader.rows(part.prompts, part.responses), first_micro(setting)
+        steps = schedule(replace(setting, examples=part, rows=rows), np.arange(len(part)), 1)[0]
+        counted = _counted(part, rows, steps, most, pool=_wanted(reader, pool))
         fit = min(most, max(1, int(_BUDGET / _FEWEST / alone)))
         drawn = _drawn(steps, fit, int(_BUDGET / alone / fit), seed=plan.seed)
-        few = _setting(base, _few(part, drawn), plan, Path(folder) / "few", teller)
-        return counted, _Bench(few).measure(list(map(len, drawn)), load=took)
+        few = compact(part, np.concatenate(drawn))  # one piece after the other
+        bench = _Bench(_setting(base, few, plan, Path(folder) / "few", teller))
+        return counted, bench.measure(list(map(len, drawn)))
+
+
+def _gauged(setting: Setting) -> tuple[Reader, float]:
+    """How its model reads, and the seconds that a first pair takes."""
+    bench = _Bench(setting)
+    return bench.model.reader, bench.alone()
+
+
+def _wanted(reader: Reader, pool: Pool | None) -> float | None:
+    """Tokens of all responses that features are wanted of."""
+    if pool is None:
+        return None
+    told = reader.rows(pool.prompts, pool.texts)
+    return pool.responses * float(np.mean([len(row) for row in told] or [0]))
 
 
 def _setting(base: Path, few: Examples, plan: Plan, folder: Path, teller: Teller) -> Setting:
@@ -134,11 +139,6 @@ def _drawn(steps: list[Step], pairs: int, count: int, *, seed: int) -> list[_Pie
     return [made[place] for place in order[: min(_MOST, max(_FEWEST, count))]]
 
 
-def _few(part: Examples, pieces: list[_Piece]) -> Examples:
-    """The comparisons of these pieces, one piece after the other, with the texts they need."""
-    return compact(part, np.concatenate(pieces))
-
-
 class _Bench:
     """A model as it is trained, and what is timed on it."""
 
@@ -146,7 +146,9 @@ class _Bench:
         self.setting, self.plan = setting, setting.plan
         self.device: Any = setting.accelerator.device
         torch.manual_seed(self.plan.seed)
+        began = time.perf_counter()
         self.model, _ = prepared(setting)
+        self.load = time.perf_counter() - began
         self.rated = None
         if self.plan.aspects and setting.examples.aspects is not None:
             self.rated = loss.standardised(setting.examples.aspects)
@@ -162,7 +164,7 @@ class _Bench:
         self._train(pair)
         return max(self._train(pair)[1], 1e-6)
 
-    def measure(self, sizes: list[int], *, load: float) -> Speed:
+    def measure(self, sizes: list[int]) -> Speed:
         """Time pieces of so many comparisons each, the optimiser and reading."""
         ends = np.cumsum(sizes)
         pieces = [np.arange(end - size, end) for size, end in zip(sizes, ends, strict=True)]
@@ -178,7 +180,7 @@ class _Bench:
             step=self._clocked(self._step),
             read=self._reading(reader.rows(examples.prompts, examples.responses)),
             look=self._reading(self.setting.rows),
-            load=load,
+            load=self.load,
             device=str(self.device.type),
         )
 

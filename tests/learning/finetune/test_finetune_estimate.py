@@ -142,7 +142,8 @@ def test_what_does_not_fit_is_not_loaded(bert_folder, monkeypatch):
     def never(*args, **named):
         raise AssertionError("it was loaded")
 
-    monkeypatch.setattr("learning.finetune.estimate_speed.load", never)
+    for where in ("train_model", "train_setup"):
+        monkeypatch.setattr(f"learning.finetune.{where}.load", never)
     made = estimate(bert_folder, LABELS, PLAN, limit=2**20)
     assert made.duration is None
     assert made.memory.available == 2**20
@@ -162,6 +163,7 @@ def test_pieces_shrink_where_memory_ends(bert_folder, monkeypatch):
         return forward(self, given)
 
     monkeypatch.setattr(Scorer, "forward", full)
+    monkeypatch.setattr("learning.finetune.estimate_speed._BUDGET", 60.0)  # pieces of all sizes
     made = estimate(bert_folder, LABELS, PLAN)
     assert made.duration.seconds[0] > 0
     assert max(seen) > 2
