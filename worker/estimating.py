@@ -17,7 +17,7 @@ from worker import examples, textindex
 from worker.examples import Preview
 from worker.finetuning import base_folder, plan_of
 from worker.jobs import RunningJob
-from worker.room import MEGABYTE
+from worker.room import MEGABYTE, refuse_too_large
 
 SAMPLE = 256  # responses of the pool whose length is looked at
 
@@ -54,14 +54,17 @@ def _measure(job: RunningJob, wanted: TrainingEstimate) -> dict[str, Any]:
     )
     read.examples.check()  # what is to be said of the labels is said first
     plan = plan_of(version)
+    base = base_folder(version)
     found = estimate(
-        base_folder(version),
+        base,
         read.examples,
         plan,
         pool=_pool(read),
         limit=settings.FINETUNE_MEMORY_MB * MEGABYTE,
         report=lambda progress: job.progress(0, 0, _said(progress)),
     )
+    if plan.members and found.memory.fits:  # whose ensemble may not fit
+        refuse_too_large(base, plan, read.examples)
     rated = read.examples.aspects
     return found.to_dict() | {
         "max_tokens": plan.max_tokens,

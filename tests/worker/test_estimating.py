@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -121,6 +123,22 @@ def test_what_does_not_fit_is_said_with_both_figures(campaign: Campaign, setting
     assert needed["smallest"] > needed["available"] == 2**20
     assert made.figures["duration"] is None
     assert made.figures["labels"] > 0
+
+
+def test_an_ensemble_that_does_not_fit_is_said(campaign: Campaign, monkeypatch: Any) -> None:
+    needed = estimated(campaign, members=4)
+    assert (needed.state, needed.figures["members"]) == ("done", 4)
+    ensembles = "worker.room.ensembles"
+    real = importlib.import_module("learning.finetune.lora_ensemble_run").estimate_ensemble
+
+    def large(*args: Any) -> Any:
+        return replace(real(*args), available=0)
+
+    monkeypatch.setattr(f"{ensembles}.estimate_ensemble", large)
+    made = estimated(campaign, members=4)
+    assert made.state == "failed"
+    assert "ensemble" in made.error
+    assert estimated(campaign).state == "done"
 
 
 def test_a_folder_with_pickle_weights_is_refused(base: Path, tmp_path: Path) -> None:
