@@ -28,6 +28,9 @@ from worker.store import Bools, Ints, Labels
 
 # Designs such as dopt need how all pairs vary together: K - 1 directions are too few for that.
 USING: Final = frozenset({"bald", "bald_power", "dts"})
+# Rewards stand beside the features, so small that what looks at these, such as the screen, does not
+# see them; the belief's scale makes up for it, exactly, for it is a power of two.
+SMALL: Final = 2.0**-20
 LEAST_LEFT: Final = 0.1  # of the adapters' variance; with less they have nothing more to say
 
 
@@ -103,12 +106,12 @@ def _by_members(
         raise _Unused(
             f"the {count} answers since they were trained have settled what they disagreed about"
         )
-    mixed = (rewards @ found.mixing).astype(np.float32)
+    mixed = (SMALL * (rewards @ found.mixing)).astype(np.float32)
     line = np.zeros((len(space.phi) - len(mixed), mixed.shape[1]), np.float32)
     phi = np.hstack([space.phi, np.concatenate([mixed, line])])
     behind = belief_of(
         about["members"],
-        about["scale"],
+        about["scale"] / SMALL,
         answers,
         n_comparisons=known,
         after=space.phi.shape[1],

@@ -23,7 +23,8 @@ from annotator.services import finetuning as services
 from annotator.services import rounds
 from annotator.services.finetuning import Outcome
 from annotator.services.snapshots import local_path
-from learning.data import Ensemble, Posterior
+from learning.acquisition.wrappers import screen
+from learning.data import Ensemble, Pool, Posterior
 from learning.errors import LearningError
 from learning.finetune import Diverged, OutOfMemory, Tuned
 from learning.finetune.lora_ensemble import LoraEnsemble, read_record
@@ -193,6 +194,17 @@ def test_its_belief_is_that_of_the_adapters_that_were_kept(
     mu, s2 = view.belief.margin(view.space.phi, pairs)
     np.testing.assert_allclose(mu, margin.mean(axis=1), rtol=1e-4, atol=1e-3)
     np.testing.assert_allclose(s2, margin.var(axis=1, ddof=1), rtol=1e-4, atol=1e-3)
+
+
+def test_the_screen_looks_at_texts_not_at_what_adapters_make_of_them(
+    campaign: Campaign, version: EncoderVersion
+) -> None:
+    """It would leave out the very pairs about which they differ most."""
+    plain, view = seen(campaign, "dopt").space, seen(campaign).space
+    screened = [
+        screen(Pool.of(one.phi, one.candidates.pairs), 3.0)[0].eligible for one in (plain, view)
+    ]
+    np.testing.assert_array_equal(*screened)
 
 
 def test_answers_since_the_training_are_taken_in_each_once(
