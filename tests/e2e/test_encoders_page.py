@@ -97,7 +97,6 @@ def test_what_keeps_it_from_starting_is_seen_as_well(
     assert page.is_visible("text=It does not fit into memory.")
     shoot(page, "encoders-too-large")
     check(page, "encoders-too-large")
-    page.click("summary")
     page.evaluate("document.querySelector('form.export-form').noValidate = true")
     page.fill("#id_epochs", "1000")
     page.click("text=Estimate first")
