@@ -15,7 +15,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from learning.finetune import texts
+from learning.finetune import lower, texts
 from learning.finetune.data import Examples
 from learning.finetune.errors import OutOfMemory, UnusableModel
 from learning.finetune.model import assemble, check, last_layer
@@ -24,6 +24,7 @@ from learning.finetune.plan import Plan
 _SAMPLE: Final = 512  # responses whose length is looked at
 _BASE: Final = 600 * 2**20  # bytes of torch and of the libraries themselves
 _CPU_PAIRS: Final = 8
+_STATES: Final = 4  # what lower layers made of texts may take a quarter of the main memory
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +37,7 @@ class MemoryEstimate:
         moments: Of AdamW, and the best weights so far that tuning keeps.
         activations: Of ``pairs`` pairs at a time.
         program: The libraries.
+        states: What lower layers that are not trained make of all texts, where it is kept.
         pairs: Pairs computed at a time at first.
         least: Bytes of activations with one pair at a time.
         available: Bytes that are free now, on the device that would be used.
@@ -47,6 +49,7 @@ class MemoryEstimate:
     moments: int
     activations: int
     program: int
+    states: int
     pairs: int
     least: int
     available: int
@@ -60,7 +63,7 @@ class MemoryEstimate:
     @property
     def fixed(self) -> int:
         """Bytes without activations."""
-        return self.weights + self.gradients + self.moments + self.program
+        return self.weights + self.gradients + self.moments + self.program + self.states
 
     @property
     def fits(self) -> bool:
@@ -115,12 +118,15 @@ def estimate_memory(base: Path, plan: Plan, examples: Examples) -> MemoryEstimat
     half = cuda and plan.precision != "float32"
     lora = plan.method == "lora"
     total = sum(one.numel() for one in core.parameters())
-    trained = _adapters(core, plan.lora_rank) if lora else total
+    left_out = lower.below(core, plan.layers)
+    trained = _trained(core, plan, left_out)
     pairs = plan.micro_batch or (plan.batch if cuda else min(_CPU_PAIRS, plan.batch))
-    longest = _longest(examples, made.reader)
+    longest, mean = _lengths(examples, made.reader)
     text = config.get_text_config()
-    layers = int(getattr(text, "num_hidden_layers", 12))
+    layers = int(getattr(text, "num_hidden_layers", 12)) - left_out
     width = int(getattr(text, "hidden_size", made.dim))
+    tokens = round(mean * len(np.unique(examples.comparisons.pairs))) if left_out else 0
+    keeps = not plan.checkpointing and not cuda and room_for_states(tokens, width)
 
     def kept(tokens: int) -> int:
         whole = 34 * width * (1 if half else 2) * tokens
@@ -132,6 +138,7 @@ def estimate_memory(base: Path, plan: Plan, examples: Examples) -> MemoryEstimat
         moments=8 * trained + (0 if plan.epochs else 4 * trained),
         activations=kept(2 * pairs * longest),
         program=_BASE,
+        states=4 * width * tokens if keeps else 0,
         pairs=pairs,
         least=kept(2 * longest),
         available=available(),
@@ -161,17 +168,33 @@ def peak() -> int:
     return int(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss) * 1024
 
 
-def _adapters(core: Any, rank: int) -> int:
+def room_for_states(tokens: int, width: int) -> bool:
+    """Whether what lower layers make of so many tokens may be kept in main memory."""
+    import psutil
+
+    return bool(4 * width * tokens <= psutil.virtual_memory().available // _STATES)
+
+
+def _trained(core: Any, plan: Plan, left_out: int) -> int:
+    """How many numbers are trained."""
     import torch
 
+    upper = lower.upper(core, left_out)
+    if plan.method != "lora":
+        return sum(one.numel() for name, one in core.named_parameters() if name in upper)
     last = last_layer(core)
-    found = [m for m in core.modules() if isinstance(m, torch.nn.Linear) and m is not last]
-    beside = sum(rank * (m.in_features + m.out_features) for m in found)
+    found = [
+        one
+        for name, one in core.named_modules()
+        if isinstance(one, torch.nn.Linear) and one is not last and f"{name}.weight" in upper
+    ]
+    beside = sum(plan.lora_rank * (one.in_features + one.out_features) for one in found)
     return int(beside + last.in_features + 1)
 
 
-def _longest(examples: Examples, reader: texts.Reader) -> int:
-    """Tokens of a long text: the 95th percentile of a sample."""
+def _lengths(examples: Examples, reader: texts.Reader) -> tuple[int, float]:
+    """Tokens of a long text, the 95th percentile of a sample, and of the mean one."""
     spread = max(1, len(examples.responses) // _SAMPLE)
     rows = reader.rows(examples.prompts[::spread], examples.responses[::spread])
-    return int(np.quantile([len(row) for row in rows], 0.95)) if rows else reader.limit
+    lengths = [len(row) for row in rows] or [reader.limit]
+    return int(np.quantile(lengths, 0.95)), float(np.mean(lengths))

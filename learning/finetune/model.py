@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from learning.errors import EncoderError
-from learning.finetune import texts
+from learning.finetune import lower, texts
 from learning.finetune.checkpoints import placed
 from learning.finetune.errors import UnusableModel
 from learning.finetune.texts import Reader, Row
@@ -61,11 +61,15 @@ class RewardModel:
 
     def features(self, inputs: Mapping[str, Any]) -> Any:
         """Return the last layer's input for padded rows ``(b, t)``; shape ``(b, dim)``."""
+        given = dict(inputs)
+        state, layer = given.pop("state", None), given.pop("layer", 0)
+        start = nullcontext() if state is None else lower.entered(self.core, layer, state)
         caught: list[Any] = []
-        hook = self.last.register_forward_pre_hook(lambda _, given: caught.append(given[0]))
+        hook = self.last.register_forward_pre_hook(lambda _, found: caught.append(found[0]))
         try:
             more = {"use_cache": False} if self.decoder else {}
-            self.core(**inputs, **more)
+            with start:
+                self.core(**given, **more)
         finally:
             hook.remove()
         return _at_end(caught[0], inputs["input_ids"], self.reader.pad)

@@ -24,6 +24,13 @@ class Plan:
         "Train all weights, or small adapters beside them (LoRA), which need less memory.",
         choices=("full", "lora"),
     )
+    layers: int = option(
+        0,
+        "Train only so many of the uppermost layers; the others are computed once, which saves "
+        "time where there is little. 0: all.",
+        low=0,
+        high=1000,
+    )
     epochs: int = option(
         0, "Passes over the labels; 0 chooses by cross-validation.", low=0, high=100
     )

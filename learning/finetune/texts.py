@@ -37,12 +37,17 @@ class Row:
         shared: How many of them are the prompt's and the same for all its responses.
         second: Where the second segment begins; ``t`` where there is none.
         cut: Whether something was left out.
+        state: Input of layer number ``layer``, shape ``(t, h)``, where the layers below it were
+            computed already (`learning.finetune.lower`).
+        layer: Where a model begins to read it.
     """
 
     ids: NDArray[np.int32]
     shared: int
     second: int
     cut: bool
+    state: NDArray[np.float32] | None = field(default=None, repr=False)
+    layer: int = 0
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -239,7 +244,11 @@ def _ending(tokenizer: Any, after: tuple[int, ...]) -> tuple[int, ...]:
 def tensors(
     rows: Sequence[Row], reader: Reader, device: Any = "cpu", *, multiple: int = 1
 ) -> dict[str, Any]:
-    """Return rows filled up on the right, ``(b, t)``, as the model's forward takes them."""
+    """Return rows filled up on the right, ``(b, t)``, as the model's forward takes them.
+
+    Where all rows have a state, also ``state`` and ``layer``, which
+    :meth:`learning.finetune.model.RewardModel.features` takes out.
+    """
     import torch
 
     width = -(-max(map(len, rows)) // multiple) * multiple
@@ -253,4 +262,19 @@ def tensors(
     made = {"input_ids": ids, "attention_mask": mask}
     if reader.types:
         made["token_type_ids"] = types
-    return {name: torch.from_numpy(values).to(device) for name, values in made.items()}
+    found: dict[str, Any] = {
+        name: torch.from_numpy(values).to(device) for name, values in made.items()
+    }
+    states = [row.state for row in rows if row.state is not None]
+    if len(states) == len(rows):
+        found["state"], found["layer"] = _padded(states, width).to(device), rows[0].layer
+    return found
+
+
+def _padded(states: Sequence[NDArray[np.float32]], width: int) -> Any:
+    import torch
+
+    made = np.zeros((len(states), width, states[0].shape[1]), dtype=np.float32)
+    for place, state in enumerate(states):
+        made[place, : len(state)] = state
+    return torch.from_numpy(made)

@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from learning.finetune import loss, prefix, texts
+from learning.finetune import loss, lower, prefix, texts
 from learning.finetune.calibration import Probe
 from learning.finetune.data import Examples
 from learning.finetune.model import RewardModel, load, parts
@@ -157,6 +157,7 @@ def prepared(setting: Setting) -> tuple[RewardModel, Callable[[], RewardModel]]:
     if plan.checkpointing:
         model.core.activation_checkpointing_enable({"use_reentrant": False})
     if not lora:
+        lower.freeze(model.core, lower.below(model.core, plan.layers))
         return model, lambda: model
     wrapped = _adapted(model, setting)
 
@@ -173,12 +174,13 @@ def _adapted(model: RewardModel, setting: Setting) -> Any:
     from peft import LoraConfig, get_peft_model
 
     plan = setting.plan
+    upper = lower.upper(model.core, lower.below(model.core, plan.layers))
     targets = [
         name
         for name, one in model.core.named_modules()
         if isinstance(one, nn.Linear)
         and one is not model.last
-        and f"{name}.weight" not in model.fresh
+        and f"{name}.weight" in upper - set(model.fresh)
     ]
     config = LoraConfig(
         r=plan.lora_rank,

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from learning.finetune import prefix
+from learning.finetune import lower, memory, prefix
 from learning.finetune.checkpoints import Checkpoints
 from learning.finetune.data import Examples
 from learning.finetune.errors import UnusableModel
@@ -41,6 +41,9 @@ def prepare(
         teller.report = quiet
     on_gpu = accelerator.device.type == "cuda"
     loaded.core.to(accelerator.device)
+    left_out = lower.below(loaded.core, plan.layers)
+    if left_out and not able and not plan.checkpointing:
+        rows = _computed(loaded, rows, examples, left_out, teller=teller)
     kept = Checkpoints(folder / BASE, run)
     half = in_half(plan, accelerator.device)
     frozen = _frozen(loaded, rows, examples, kept, half=half, teller=teller)
@@ -71,6 +74,24 @@ def _notes(loaded: RewardModel, rows: list[Row], plan: Plan, *, able: bool) -> l
     if cut := sum(row.cut for row in rows):
         most = loaded.reader.limit
         made.append(f"{cut} of {len(rows)} texts were longer than {most} tokens and were cut.")
+    return made
+
+
+def _computed(
+    loaded: RewardModel, rows: list[Row], examples: Examples, left_out: int, *, teller: Teller
+) -> list[Row]:
+    """Rows of the responses that are compared, with what the lower layers make of them.
+
+    As they are where that takes too much memory: the layers are then computed every time.
+    """
+    used = np.unique(examples.comparisons.pairs).tolist()
+    width = int(loaded.core.config.get_text_config().hidden_size)
+    if not memory.room_for_states(sum(len(rows[row]) for row in used), width):
+        return rows
+    found = lower.with_states(loaded, [rows[row] for row in used], left_out, tick=teller.tick)
+    made = list(rows)
+    for row, one in zip(used, found or (), strict=False):
+        made[row] = one
     return made
 
 
