@@ -7,12 +7,8 @@ the rounds that would have used it.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 from annotator.models import EncoderVersion
 from annotator.services import finetuning as services
@@ -20,14 +16,10 @@ from learning.errors import LearningError
 from learning.finetune import CheckpointFailed, DeviceLost, NothingToLearn, Plan, Progress, base_of
 from learning.finetune.lora_ensemble_encoder import key_of
 from learning.finetune.lora_ensemble_run import train_ensemble
-from worker import arrays, embedding, encoderfiles, textindex
-from worker.artifacts import BrokenArtifact
+from worker import arrays, embedding, encoderfiles, textindex, trained
 from worker.embedding import Source
 from worker.examples import kept
 from worker.jobs import PermanentFailure
-from worker.store import Ints
-
-TRAINED = "trained.npz"  # the labels, by response id
 
 
 def train(version: EncoderVersion, plan: Plan, *, report: Callable[[Progress], None]) -> None:
@@ -63,14 +55,12 @@ def _train(
         out=where,
         report=report,
     )
-    table = arrays.read(work / "labels.npz")
-    ends = np.stack([table["left"], table["right"]], axis=1)
-    arrays.save(where / TRAINED, {"said": said(ends, table["outcome"], table["strength"])})
+    trained_sha256 = trained.write(where, arrays.read(work / "labels.npz"))
     return {
         **told,
         "key": key_of(where),
         "sha256": encoderfiles.fingerprint(where),
-        "trained_sha256": _checksum(where / TRAINED),
+        "trained_sha256": trained_sha256,
     }
 
 
@@ -86,36 +76,3 @@ def embed(version: EncoderVersion, *, progress: embedding.Progress) -> None:
     except (PermanentFailure, LearningError) as error:
         about = {**version.record["ensemble"], "error": str(error)}
         services.keep(version=version, record={**version.record, "ensemble": about})
-
-
-def said(ends: Ints, outcome: Any, strength: Any) -> Ints:
-    """Answers as rows that do not depend on which side was left, shape ``(n, 4)``.
-
-    Args:
-        ends: Response ids, left and right, shape ``(n, 2)``.
-        outcome: 1, 0 or -1 for the left one, shape ``(n,)``.
-        strength: 0 to 3, shape ``(n,)``.
-    """
-    turned = ends[:, 0] > ends[:, 1]
-    towards = np.where(turned, -outcome, outcome)
-    return np.column_stack([np.sort(ends, axis=1), towards, strength]).astype(np.int64)
-
-
-def trained_on(version: EncoderVersion) -> Ints:
-    """What the adapters were trained on, as `said` has it.
-
-    Raises:
-        BrokenArtifact: the file is gone, or is not what was written.
-    """
-    path = encoderfiles.members(version) / TRAINED
-    whole = path.is_file() and _checksum(path) == version.record["ensemble"]["trained_sha256"]
-    if not whole:
-        raise BrokenArtifact(
-            f"what the adapters of encoder version {version.number} were trained on is not known: "
-            f"{TRAINED} is gone or was changed"
-        )
-    return arrays.read(path)["said"]
-
-
-def _checksum(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()

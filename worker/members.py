@@ -20,7 +20,7 @@ from learning.data import Belief
 from learning.errors import LearningError
 from learning.finetune.lora_ensemble_belief import answers_of, belief_of
 from learning.finetune.lora_ensemble_update import update
-from worker import embedding, ensembles
+from worker import embedding, trained
 from worker.embedding import Progress, Source
 from worker.jobs import PermanentFailure
 from worker.space import Space
@@ -93,11 +93,11 @@ def _by_members(
         raise _Unused(about["error"])
     if space.candidates.alone.any():
         raise _Unused("they know nothing of the line of good enough, which is asked about")
-    trained = ensembles.trained_on(version)
+    known_then = trained.read(version)
     source = Source.ensemble(version)
     stored = embedding.ensure_features(campaign, space.index, progress=progress, source=source)
     rewards = stored.lookup(space.index.keys()).astype(np.float64)
-    since = new(labels, space, trained)
+    since = new(labels, space, known_then)
     count, known = int(since.sum()), about["labels"] + int(since.sum())
     answers = answers_of(about["answers"])
     alone = belief_of(about["members"], about["scale"], answers, n_comparisons=known)
@@ -120,7 +120,7 @@ def _by_members(
     return View(replace(space, phi=phi), behind, told | more)
 
 
-def new(labels: Labels, space: Space, trained: Ints) -> Bools:
+def new(labels: Labels, space: Space, known: Ints) -> Bools:
     """Which answers of people, never held-out ones, the adapters were not trained on; ``(n,)``.
 
     An answer is known by what it says of which two responses. Of several alike as many are known
@@ -128,11 +128,11 @@ def new(labels: Labels, space: Space, trained: Ints) -> Bools:
     """
     usable = np.flatnonzero(~labels.holdout & ~labels.line)
     data = labels.comparisons.subset(usable)
-    rows = ensembles.said(space.index.ids[data.pairs], data.outcome, data.strength)
-    _, code = np.unique(np.concatenate([trained, rows]), axis=0, return_inverse=True)
+    rows = trained.said(space.index.ids[data.pairs], data.outcome, data.strength)
+    _, code = np.unique(np.concatenate([known, rows]), axis=0, return_inverse=True)
     code = code.reshape(-1)
-    spent = np.bincount(code[: len(trained)], minlength=int(code.max(initial=-1)) + 1)
-    mine: NDArray[np.int64] = code[len(trained) :]
+    spent = np.bincount(code[: len(known)], minlength=int(code.max(initial=-1)) + 1)
+    mine: NDArray[np.int64] = code[len(known) :]
     found = np.zeros(len(labels.holdout), np.bool_)
     found[usable] = place_in_group(mine) >= spent[mine]
     return found

@@ -45,6 +45,7 @@ from worker import (
     shipping,
     space,
     store,
+    trained,
 )
 
 pytestmark = [pytest.mark.django_db, pytest.mark.timeout(240)]
@@ -227,15 +228,15 @@ def test_an_answer_that_was_taken_back_and_given_anew_is_new(
 ) -> None:
     view = seen(campaign)
     labels = store.labels(campaign, view.space.index)
-    trained = ensembles.trained_on(version)
-    assert not members.new(labels, view.space, trained).any()
-    assert len(trained) == version.comparisons
-    turned = trained.copy()
+    said = trained.read(version)
+    assert not members.new(labels, view.space, said).any()
+    assert len(said) == version.comparisons
+    turned = said.copy()
     turned[0, 2] *= -1  # as if it had said the opposite then
     assert members.new(labels, view.space, turned).sum() == 1
-    assert members.new(labels, view.space, trained[1:]).sum() == 1
+    assert members.new(labels, view.space, said[1:]).sum() == 1
     usable = int((~labels.holdout & ~labels.line).sum())
-    assert members.new(labels, view.space, trained[:0]).sum() == usable
+    assert members.new(labels, view.space, said[:0]).sum() == usable
 
 
 def test_other_functions_and_other_encoders_see_the_head(
@@ -297,7 +298,7 @@ def test_adapters_that_were_changed_leave_the_choice_to_the_head_and_the_page_sa
 def test_without_what_they_were_trained_on_nothing_is_taken_in_twice(
     campaign: Campaign, version: EncoderVersion
 ) -> None:
-    (encoderfiles.members(version) / ensembles.TRAINED).write_bytes(b"PK")
+    (encoderfiles.members(version) / trained.TRAINED).write_bytes(b"PK")
     view = seen(campaign)
     assert isinstance(view.belief, Posterior)
     assert "is gone or was changed" in view.told["unused"]
