@@ -11,12 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
-from annotator.models import Campaign, Item
+from annotator.models import Campaign
 from annotator.services.cards import record_card
 from annotator.services.finetuning import in_use
 from learning.card import encoder_card
 from learning.data import Comparisons
 from worker import fitting, payoffs, space, store
+from worker.grouping import groups
 from worker.jobs import RunningJob
 from worker.store import Ints, Labels
 
@@ -92,13 +93,3 @@ def trainable(campaign: Campaign, labels: Labels) -> NDArray[np.bool_]:
         reserved = np.fromiter(drawn.values_list("pk", flat=True), np.int64)
         allowed &= ~np.isin(labels.prompt, reserved)
     return allowed
-
-
-def groups(campaign: Campaign, prompts: Ints) -> Ints:
-    """What must not be torn apart: prompts, joined where an import put them into one group."""
-    named = Item.objects.filter(campaign=campaign, prompt_id__in=np.unique(prompts).tolist())
-    first: dict[str, int] = {}
-    group: dict[int, int] = {}
-    for prompt, name in named.exclude(group="").order_by("pk").values_list("prompt_id", "group"):
-        group.setdefault(prompt, first.setdefault(name, prompt))
-    return np.array([group.get(prompt, prompt) for prompt in prompts.tolist()], np.int64)

@@ -27,7 +27,8 @@ from learning import heads
 from learning.curation import Finding
 from learning.features import assemble
 from learning.line import with_line
-from worker import beliefs, cards, fitting, space, store
+from worker import beliefs, fitting, space, store
+from worker.grouping import groups
 from worker.jobs import PermanentFailure, RunningJob
 from worker.space import Space
 from worker.store import Ints
@@ -147,7 +148,7 @@ class Checks:
         self.job, self.campaign, self.rows = job, campaign, rows
         self.decided = np.flatnonzero(np.array(rows.decided, bool))
         self.prompt = np.array(rows.prompt, np.int64)
-        self.group = cards.groups(campaign, self.prompt)
+        self.group = groups(campaign, self.prompt)
         self.prompts: list[int] = []
         self.left_out: dict[str, list[str]] = {}
         self.step = 0
@@ -199,7 +200,7 @@ class Checks:
         found = checks.duplicates(
             texts,
             np.array(held, bool),
-            cards.groups(self.campaign, ids),
+            groups(self.campaign, ids),
             np.searchsorted(ids, np.array(self.rows.asked, np.int64)),
             self.rows.said,
         )

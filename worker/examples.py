@@ -15,8 +15,8 @@ from annotator.services import finetuning as services
 from learning.data import Comparisons
 from learning.finetune.data import Examples
 from worker import arrays, encoderfiles, fitting, space, store, textindex
-from worker.cards import groups
 from worker.embedding import Progress, Source
+from worker.grouping import groups
 from worker.heard import Heard, heard
 from worker.ratings import ratings
 from worker.store import Ints, Labels

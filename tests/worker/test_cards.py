@@ -16,7 +16,7 @@ from annotator.services.campaigns import create_campaign, start_campaign
 from annotator.services.cards import record_card, request_card, request_card_if_due
 from tests.campaigns import join, load
 from tests.worker.loops import FIELDS, prefer_longer, rich, work
-from worker import cards, payoffs, store, textindex
+from worker import cards, grouping, payoffs, store, textindex
 
 pytestmark = pytest.mark.django_db
 
@@ -79,7 +79,7 @@ def test_prompts_of_one_group_are_kept_together(ruth: User) -> None:
         rows[number]["group"] = group
     load(campaign, rows, history=True)
     prompts = list(campaign.prompts.order_by("pk").values_list("pk", flat=True))
-    found = cards.groups(campaign, np.array(prompts)).tolist()
+    found = grouping.groups(campaign, np.array(prompts)).tolist()
     assert found[0] == found[1]
     assert found[2] == found[5]
     assert len(set(found)) == 4
