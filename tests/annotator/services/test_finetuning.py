@@ -9,6 +9,7 @@ from annotator.errors import InvalidInput, WrongState
 from annotator.models import Campaign, Delivery, EncoderVersion, Job, Round
 from annotator.services import finetuning, jobs, webhooks
 from annotator.services.campaigns import create_campaign
+from annotator.services.estimates import request_estimate
 from annotator.services.finetuning import Outcome
 from tests.annotator.finetuned import begun, ended
 
@@ -65,6 +66,27 @@ def test_counted_words_cannot_be_trained(campaign: Campaign) -> None:
     Campaign.objects.filter(pk=campaign.pk).update(encoder="hashed")
     with pytest.raises(WrongState, match="counts words"):
         finetuning.request_finetuning(campaign=campaign)
+
+
+def test_what_cannot_be_trained_cannot_be_estimated(campaign: Campaign) -> None:
+    with pytest.raises(WrongState, match="was not started"):
+        request_estimate(campaign=create_campaign(slug="draft", name="Draft"))
+    with pytest.raises(InvalidInput, match="epochs must be at least 0"):
+        request_estimate(campaign=campaign, options={"epochs": -1})
+    Campaign.objects.filter(pk=campaign.pk).update(encoder="hashed")
+    with pytest.raises(WrongState, match="counts words"):
+        request_estimate(campaign=campaign)
+    assert not Job.objects.filter(kind="estimate").exists()
+
+
+def test_an_estimate_that_is_given_up_says_why(campaign: Campaign) -> None:
+    made = request_estimate(campaign=campaign)
+    assert made is not None
+    jobs.give_up(kind="estimate", arguments={"estimate": made.pk}, error="no labels")
+    made.refresh_from_db()
+    assert (made.state, made.error) == ("failed", "no labels")
+    Job.objects.filter(kind="estimate").update(state="failed")
+    assert request_estimate(campaign=campaign) is not None
 
 
 def test_cancelling_leaves_what_is_in_use(campaign: Campaign) -> None:
