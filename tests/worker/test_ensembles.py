@@ -444,6 +444,7 @@ def test_an_attempt_after_a_kill_goes_on_with_the_ensemble_alone(
 
 
 def _at_once(teller: Any, progress: Any, *, now: bool = False) -> None:
+    teller._now = progress
     teller.report(progress)
 
 
