@@ -15,7 +15,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from learning.finetune import lower, texts
+from learning.finetune import averaging, lower, texts
 from learning.finetune.data import Examples
 from learning.finetune.errors import OutOfMemory, UnusableModel
 from learning.finetune.model import assemble, check, last_layer
@@ -114,6 +114,8 @@ def estimate_memory(base: Path, plan: Plan, examples: Examples) -> MemoryEstimat
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RuntimeError) as error:
         raise UnusableModel(f"The model in {base.name} cannot be loaded: {error}") from error
     made = assemble(core, tokenizer, limit=plan.max_tokens)
+    if averaging.wanted(core, base):
+        averaging.add(core)
     cuda = torch.cuda.is_available()
     half = cuda and plan.precision != "float32"
     lora = plan.method == "lora"

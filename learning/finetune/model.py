@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from learning.errors import EncoderError
-from learning.finetune import lower, texts
+from learning.finetune import averaging, lower, texts
 from learning.finetune.checkpoints import placed
 from learning.finetune.errors import UnusableModel
 from learning.finetune.texts import Reader, Row
@@ -128,6 +128,8 @@ def parts(rows: Sequence[Row], tokens: int) -> list[list[int]]:
 def load(folder: Path, *, max_tokens: int | None = None, dtype: str = "float32") -> RewardModel:
     """Load a folder with one label; a missing scalar head starts at zero.
 
+    A sentence encoder without one gets a layer that averages (`learning.finetune.averaging`).
+
     Args:
         folder: Of an encoder, a decoder or a reward model.
         max_tokens: Most tokens to read; by default what the folder says. Never more than the
@@ -157,7 +159,10 @@ def load(folder: Path, *, max_tokens: int | None = None, dtype: str = "float32")
     if len(fresh) > len(list(core.parameters())) // 2:
         raise UnusableModel(f"The weights in {folder.name} are of another model than its config.")
     texts.ready(tokenizer, core.config)
-    return assemble(core, tokenizer, limit=max_tokens or told(folder), fresh=fresh)
+    made = assemble(core, tokenizer, limit=max_tokens or told(folder), fresh=fresh)
+    if not made.has_head and averaging.wanted(core, folder):
+        averaging.add(core)
+    return made
 
 
 def assemble(core: Any, tokenizer: Any, *, limit: int, fresh: tuple[str, ...] = ()) -> RewardModel:

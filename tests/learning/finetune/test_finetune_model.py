@@ -55,7 +55,10 @@ def test_what_is_saved_loads_anywhere_and_gives_the_same(loaded, tmp_path):
     again = model.load(tmp_path / "model")
     assert again.has_head
     assert again.reader.limit == loaded.reader.limit
-    np.testing.assert_array_equal(rewards(again), rewards(loaded))
+    stored, kept = again.core.state_dict(), loaded.core.state_dict()
+    assert all(torch.equal(stored[name], value) for name, value in kept.items())
+    # Weights that lie elsewhere in memory may be multiplied in another order.
+    np.testing.assert_allclose(rewards(again), rewards(loaded), rtol=1e-6)
     assert not list((tmp_path / "model").glob("*.bin"))
     assert json.loads((tmp_path / "model" / model.ABOUT).read_text())["base"] == "x"
 
