@@ -7,6 +7,9 @@ tuning: Kumar et al. 2022, arXiv:2202.10054).
 After it: features that were trained on the labels separate these very labels too well, and the
 evidence of a head refitted on them believes what it sees. The prior precision is therefore chosen
 by labels that the features were not trained on.
+
+The scalar head that leaves with the model is too sure of itself for the same reason. Its
+temperature (Guo et al. 2017, arXiv:1706.04599, section 4.2) is found on the same held-out labels.
 """
 
 from __future__ import annotations
@@ -17,6 +20,8 @@ from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.optimize import minimize_scalar
+from scipy.special import expit
 
 from learning.data import Comparisons
 from learning.heads import LinearBT
@@ -26,6 +31,8 @@ from learning.scaling import Standardizer
 
 PRECISIONS: Final = tuple(float(one) for one in np.logspace(-2.0, 4.0, 13))
 _GAIN: Final = 1e-3  # nats that a fixed precision has to save over the evidence's own
+_FEWEST: Final = 30  # decisive labels, for a temperature
+_TEMPERATURES: Final = (0.05, 20.0)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -114,3 +121,26 @@ def prior_precision(
         "evidence_log_loss": float(found[0]),
         "log_loss": float(found[best]),
     }
+
+
+def temperature(margin: NDArray[np.floating[Any]], outcome: NDArray[np.integer[Any]]) -> float:
+    """Find what margins are to be divided by to be the log odds of a win.
+
+    Args:
+        margin: Of labels that the model was not trained on, in logits, shape ``(n,)``.
+        outcome: 1 where left won, -1 where right did, 0 for a tie, which says nothing here.
+
+    Returns:
+        What makes the decisive ones most probable, from 0.05 to 20; 1 where fewer than 30 are.
+    """
+    decisive = outcome != 0
+    if int(decisive.sum()) < _FEWEST:
+        return 1.0
+    margin, outcome = margin[decisive], outcome[decisive]
+    low, high = np.log(_TEMPERATURES)
+    found = minimize_scalar(
+        lambda log: log_loss(expit(margin / np.exp(log)), outcome),
+        bounds=(low, high),
+        method="bounded",
+    )
+    return float(np.exp(found.x))

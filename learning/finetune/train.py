@@ -103,7 +103,8 @@ def _run(base: Path, examples: Examples, plan: Plan, folder: Path, teller: Telle
     }
     record = plain(_record(setting, found, trained) | told)
     if setting.accelerator.is_main_process:
-        about = {"run": run, "recipe": PAIR_RECIPE, "record": record}
+        sure = found.figures["temperature"] or 1.0
+        about = {"run": run, "recipe": PAIR_RECIPE, "record": record, "temperature": sure}
         model.save(trained.model, folder / MODEL, about)
         setting.checkpoints.clear()
         for left in (folder / train_setup.BASE, *folder.glob("fold-*")):

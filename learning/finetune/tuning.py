@@ -99,7 +99,8 @@ def tune(setting: Setting) -> Found:
         ``figures`` has ``folds``, ``held_out`` (decisive labels), ``log_loss``, ``accuracy`` and
         ``ece`` of the scalar head after the chosen epochs, ``frozen_log_loss`` and
         ``frozen_accuracy`` before any, ``by_epoch`` (log-loss after 0, 1, ... epochs),
-        ``prior_precision``, ``head_log_loss`` and ``head_evidence_log_loss``.
+        ``temperature`` of its margins, ``prior_precision``, ``head_log_loss`` and
+        ``head_evidence_log_loss``.
     """
     plan, examples = setting.plan, setting.examples
     folds = folds_of(examples, plan.fold_count(len(examples)), plan.seed)
@@ -125,6 +126,7 @@ def tune(setting: Setting) -> Found:
         "frozen_log_loss": losses[0],
         "frozen_accuracy": metrics.accuracy(expit(margins[0]), outcome),
         "by_epoch": losses,
+        "temperature": calibration.temperature(margins[chosen], outcome),
         "prior_precision": prior["prior_precision"],
         "head_log_loss": prior["log_loss"],
         "head_evidence_log_loss": prior["evidence_log_loss"],
@@ -206,6 +208,6 @@ def _figures(margin: NDArray[np.float64], outcome: NDArray[np.int8]) -> dict[str
 
 def _nothing() -> dict[str, Any]:
     names = ("log_loss", "accuracy", "ece", "frozen_log_loss", "frozen_accuracy")
-    more = ("prior_precision", "head_log_loss", "head_evidence_log_loss")
+    more = ("temperature", "prior_precision", "head_log_loss", "head_evidence_log_loss")
     unknown = dict.fromkeys((*names, *more))
     return {"folds": 0, "held_out": 0, "by_epoch": [], **unknown}

@@ -29,6 +29,7 @@ from learning.finetune import (
     checkpoints,
     finetune,
     model,
+    score_model,
     train_stage,
 )
 from learning.text import joined
@@ -116,6 +117,7 @@ def test_it_learns(bert_folder, tmp_path):
     figures = tuned.record["out_of_fold"]
     assert figures["log_loss"] < figures["frozen_log_loss"] < np.log(2)
     assert figures["accuracy"] > 0.8
+    assert score_model.load(str(tuned.folder)).temperature == figures["temperature"] != 1
     encoder = encoders.load_encoder(f"reward:{tuned.folder}", threads=1)
     good, bad = encoder.encode([joined("Say x", "aaaaaaaa"), joined("Say x", "bbbbbbbb")])
     head = weights(tuned)["classifier.weight"][0].numpy()

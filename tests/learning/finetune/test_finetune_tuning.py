@@ -73,6 +73,41 @@ def test_without_folds_nothing_is_said():
     assert calibration.prior_precision([])["prior_precision"] is None
 
 
+def asked(n, *, sure, seed=0):
+    """Margins of a model that is too sure by this factor, and what people said."""
+    rng = np.random.default_rng(seed)
+    truth = rng.normal(size=n) * 2
+    outcome = np.where(rng.random(n) < 1 / (1 + np.exp(-truth)), 1, -1)
+    return truth * sure, outcome
+
+
+@pytest.mark.parametrize("sure", [0.5, 1.0, 3.0])
+def test_margins_that_are_too_sure_get_a_temperature(sure):
+    margin, outcome = asked(20_000, sure=sure)
+    assert calibration.temperature(margin, outcome) == pytest.approx(sure, rel=0.05)
+
+
+def test_a_temperature_is_the_best_of_a_grid():
+    margin, outcome = asked(200, sure=2.0, seed=1)
+    grid = np.logspace(-1, 1, 2_001)
+    losses = [np.logaddexp(0, -margin * outcome / one).mean() for one in grid]
+    best = grid[int(np.argmin(losses))]
+    assert calibration.temperature(margin, outcome) == pytest.approx(best, rel=2e-3)
+
+
+def test_ties_and_too_few_labels_give_no_temperature():
+    margin, outcome = asked(29, sure=3.0)
+    more = np.concatenate([margin, np.full(50, 9.0)]), np.concatenate([outcome, np.zeros(50, int)])
+    assert calibration.temperature(margin, outcome) == calibration.temperature(*more) == 1.0
+
+
+def test_a_temperature_stays_within_bounds():
+    margin = np.linspace(0.1, 1.0, 40)
+    right, wrong = np.ones(40, int), -np.ones(40, int)
+    assert 0.05 <= calibration.temperature(margin, right) < 0.06
+    assert 19 < calibration.temperature(margin, wrong) <= 20
+
+
 def test_a_probe_gives_the_heads_margins_on_the_raw_features():
     held = planted(200, overfit=0.0)
     raw = held.features * 7 + 3
