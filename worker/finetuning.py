@@ -156,7 +156,8 @@ class _Run:
         self._now_and_then(state, progress.done, progress.total, ", ".join(said))
 
     def _now_and_then(self, state: str, done: int, total: int, detail: str) -> None:
-        if done < total and time.monotonic() - self.told < TELL_SECONDS:
+        new = state != self.version.state
+        if done < total and not new and time.monotonic() - self.told < TELL_SECONDS:
             return
         self.told = time.monotonic()
         self._say(state, detail, done, total)

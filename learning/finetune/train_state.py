@@ -78,10 +78,11 @@ class Teller:
     _now: Progress = field(default_factory=lambda: Progress("reading"), repr=False)
 
     def tell(self, progress: Progress, *, now: bool = False) -> None:
-        """Report, if it is time."""
+        """Report, if it is time or another stage has begun."""
+        begun = progress.stage != self._now.stage
         self._now = progress
         at = time.monotonic()
-        if now or at - self._last >= self.seconds:
+        if now or begun or at - self._last >= self.seconds:
             self._last = at
             self.report(progress)
 

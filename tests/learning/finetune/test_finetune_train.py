@@ -32,6 +32,7 @@ from learning.finetune import (
     score_model,
     train_stage,
 )
+from learning.finetune.train_state import Teller
 from learning.text import joined
 from tests.learning.finetune import tinymodels
 
@@ -134,6 +135,14 @@ def test_the_record_tells_what_was_done(whole):
     assert record["truncated"] == 3
     assert record["tokens"] > 0
     assert Plan.read(record["plan"]) == QUICK
+
+
+def test_another_stage_is_told_at_once_and_the_rest_now_and_then():
+    told = []
+    teller = Teller(lambda progress: told.append((progress.stage, progress.done)), seconds=60.0)
+    for stage, done in (("tuning", 0), ("tuning", 1), ("training", 0), ("training", 1)):
+        teller.tell(Progress(stage, done))
+    assert told == [("tuning", 0), ("training", 0)]
 
 
 def test_progress_names_stages_losses_and_speed(whole):
