@@ -79,7 +79,7 @@ class Loop:
         return ModelVersion.objects.get(round=made, kind="all").comparisons
 
     def rounds_until(self, versions: int) -> int:
-        """Rounds until so many trainings were started; how many comparisons the last learnt from."""
+        """Rounds until so many trainings were started; how many comparisons the last one saw."""
         for _ in range(10):
             seen = self.round(80)
             if EncoderVersion.objects.count() == versions:

@@ -32,7 +32,6 @@ from learning.finetune import (
     score_model,
     train_stage,
 )
-from learning.finetune.train_state import Teller
 from learning.text import joined
 from tests.learning.finetune import tinymodels
 
@@ -137,14 +136,6 @@ def test_the_record_tells_what_was_done(whole):
     assert Plan.read(record["plan"]) == QUICK
 
 
-def test_another_stage_is_told_at_once_and_the_rest_now_and_then():
-    told = []
-    teller = Teller(lambda progress: told.append((progress.stage, progress.done)), seconds=60.0)
-    for stage, done in (("tuning", 0), ("tuning", 1), ("training", 0), ("training", 1)):
-        teller.tell(Progress(stage, done))
-    assert told == [("tuning", 0), ("training", 0)]
-
-
 def test_progress_names_stages_losses_and_speed(whole):
     _, told = whole
     stages = [one.stage for one in told]
@@ -186,7 +177,6 @@ from pathlib import Path
 import torch; torch.set_num_threads(1)
 from learning.finetune import finetune
 from tests.learning.finetune.test_finetune_train import LABELS, QUICK, _always
-from learning.finetune.train_state import Teller
 Teller.tell = _always
 left = int(sys.argv[3])
 def report(progress):

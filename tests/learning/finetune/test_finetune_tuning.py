@@ -6,9 +6,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from learning.data import Comparisons
-from learning.finetune import Examples, Plan, calibration, finetune, memory, tuning
+from learning.finetune import Examples, Plan, Progress, calibration, finetune, memory, tuning
 from learning.finetune.calibration import Held
 from learning.finetune.train_model import rate_at
+from learning.finetune.train_state import Teller
 from learning.heads import LinearBT
 from tests.learning.finetune import tinymodels
 
@@ -191,3 +192,11 @@ def test_less_memory_with_fewer_tokens_pairs_or_with_checkpointing(llama_folder)
     assert activations(max_tokens=32) < most
     assert activations(max_tokens=64, micro_batch=1) < most
     assert activations(max_tokens=64, checkpointing=True) < most
+
+
+def test_another_stage_is_told_at_once_and_the_rest_now_and_then():
+    told = []
+    teller = Teller(lambda progress: told.append((progress.stage, progress.done)), seconds=60.0)
+    for stage, done in (("tuning", 0), ("tuning", 1), ("training", 0), ("training", 1)):
+        teller.tell(Progress(stage, done))
+    assert told == [("tuning", 0), ("training", 0)]
