@@ -79,6 +79,11 @@ class RunningJob:
             yield
             self._mine().update(state=State.DONE, finished_at=Now(), lease_until=None, error="")
 
+    def done(self) -> bool:
+        """Whether this attempt has ended the job."""
+        mine = Job.objects.filter(pk=self.id, attempt=self.attempt)
+        return mine.filter(state=State.DONE).exists()
+
     def fail(self, error: str, *, again: bool) -> bool:
         """Record a failed attempt: tried again after a pause, or given up. True when given up.
 

@@ -18,6 +18,7 @@ from worker.handlers import fail
 from worker.jobs import RunningJob
 
 logger = logging.getLogger(__name__)
+TIDYING_SECONDS = 60.0  # for an attempt whose job is done
 ORDERLY = (-signal.SIGTERM, -signal.SIGINT)  # somebody stops the service: not the job's fault
 
 
@@ -30,7 +31,7 @@ def run(job: RunningJob) -> str:
             try:
                 child.wait(timeout=settings.JOB_HEARTBEAT_SECONDS)
             except subprocess.TimeoutExpired:
-                if not job.heartbeat():
+                if not job.heartbeat() and not _tidies(job, child):
                     logger.warning("job %s was taken away from attempt %s", job.id, job.attempt)
                     child.kill()
     finally:
@@ -40,6 +41,20 @@ def run(job: RunningJob) -> str:
         if child.stdin:
             child.stdin.close()
     return _settle(job, child.returncode)
+
+
+def _tidies(job: RunningJob, child: subprocess.Popen[bytes]) -> bool:
+    """Whether the attempt has done its work and ended by itself within a while.
+
+    What it wrote on the way is removed after the job is done, not before.
+    """
+    if not job.done():
+        return False
+    try:
+        child.wait(timeout=TIDYING_SECONDS)
+    except subprocess.TimeoutExpired:
+        return False
+    return True
 
 
 def _settle(job: RunningJob, code: int) -> str:

@@ -7,9 +7,10 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
-from django.conf import settings
+from django.conf import settings as deployed
 
 from annotator.models import Job
 from tests.campaigns import make_campaign
@@ -35,6 +36,20 @@ def test_a_child_does_the_job_and_ends_cleanly(job: jobs.RunningJob) -> None:
     assert (row.state, row.done, row.total, row.error) == ("done", 6, 6, "")
 
 
+def test_a_child_whose_job_is_done_may_tidy_up(
+    job: jobs.RunningJob, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, settings: Any
+) -> None:
+    settings.JOB_HEARTBEAT_SECONDS = 0.1
+    with job.fence():
+        pass
+    tidied = tmp_path / "tidied"
+    script = f"import pathlib, time; time.sleep(1); pathlib.Path({str(tidied)!r}).touch()"
+    start, other = subprocess.Popen, [sys.executable, "-c", script]
+    monkeypatch.setattr(runner.subprocess, "Popen", lambda _, **named: start(other, **named))
+    assert runner.run(job) == "done"
+    assert tidied.exists()
+
+
 def test_a_child_ends_when_its_worker_is_gone(job: jobs.RunningJob) -> None:
     """Its worker is stood in for by a process that is killed while it holds the pipe."""
     script = (
@@ -44,7 +59,7 @@ def test_a_child_ends_when_its_worker_is_gone(job: jobs.RunningJob) -> None:
         " stdin=subprocess.PIPE); print(child.pid, flush=True); time.sleep(60)"
     )
     worker = subprocess.Popen(
-        [sys.executable, "-c", script], stdout=subprocess.PIPE, cwd=settings.BASE_DIR, text=True
+        [sys.executable, "-c", script], stdout=subprocess.PIPE, cwd=deployed.BASE_DIR, text=True
     )
     assert worker.stdout is not None
     child = int(worker.stdout.readline())
