@@ -177,6 +177,7 @@ from pathlib import Path
 import torch; torch.set_num_threads(1)
 from learning.finetune import finetune
 from tests.learning.finetune.test_finetune_train import LABELS, QUICK, _always
+from learning.finetune.train_state import Teller
 Teller.tell = _always
 left = int(sys.argv[3])
 def report(progress):
