@@ -56,14 +56,15 @@ def clear(version: EncoderVersion) -> None:
 def fingerprint(where: Path) -> str:
     """SHA-256 over the names and checksums of all files of a folder."""
     sums = {
-        path.relative_to(where).as_posix(): _checksum(path)
+        path.relative_to(where).as_posix(): checksum(path)
         for path in sorted(where.rglob("*"))
         if path.is_file()
     }
     return hashlib.sha256(json.dumps(sums, sort_keys=True).encode()).hexdigest()
 
 
-def _checksum(path: Path) -> str:
+def checksum(path: Path) -> str:
+    """SHA-256 of a file, a block at a time."""
     found = hashlib.sha256()
     with path.open("rb") as stream:
         while block := stream.read(BLOCK):

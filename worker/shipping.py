@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import shutil
 import tarfile
@@ -20,7 +19,6 @@ from worker.artifacts import BrokenArtifact
 from worker.encodercard import facts
 
 logger = logging.getLogger(__name__)
-BLOCK = 1024 * 1024
 
 
 def ship(version: EncoderVersion, outcome: Outcome) -> Outcome:
@@ -39,7 +37,7 @@ def ship(version: EncoderVersion, outcome: Outcome) -> Outcome:
         with tarfile.open(path, "w") as archive:
             archive.add(shown, arcname=name, filter=_anonymous)
         about = {"folder": key, "name": path.name, "bytes": path.stat().st_size}
-        about["sha256"] = _checksum(path)
+        about["sha256"] = encoderfiles.checksum(path)
         drop_files(name=key)
         keep_files(folder=folder)
     return replace(outcome, archive=about)
@@ -66,11 +64,3 @@ def _anonymous(member: tarfile.TarInfo) -> tarfile.TarInfo:
     member.uname = member.gname = ""
     member.mode = 0o755 if member.isdir() else 0o644
     return member
-
-
-def _checksum(path: Path) -> str:
-    found = hashlib.sha256()
-    with path.open("rb") as stream:
-        while block := stream.read(BLOCK):
-            found.update(block)
-    return found.hexdigest()

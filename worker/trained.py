@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +33,7 @@ def write(where: Path, labels: Arrays) -> str:
     """Keep labels with response ids beside adapters; returns the file's checksum."""
     ends = np.stack([labels["left"], labels["right"]], axis=1)
     arrays.save(where / TRAINED, {"said": said(ends, labels["outcome"], labels["strength"])})
-    return _checksum(where / TRAINED)
+    return encoderfiles.checksum(where / TRAINED)
 
 
 def read(version: EncoderVersion) -> Ints:
@@ -44,14 +43,13 @@ def read(version: EncoderVersion) -> Ints:
         BrokenArtifact: the file is gone, or is not what was written.
     """
     path = encoderfiles.members(version) / TRAINED
-    whole = path.is_file() and _checksum(path) == version.record["ensemble"]["trained_sha256"]
+    whole = (
+        path.is_file()
+        and encoderfiles.checksum(path) == version.record["ensemble"]["trained_sha256"]
+    )
     if not whole:
         raise BrokenArtifact(
             f"what the adapters of encoder version {version.number} were trained on is not known: "
             f"{TRAINED} is gone or was changed"
         )
     return arrays.read(path)["said"]
-
-
-def _checksum(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()

@@ -7,8 +7,6 @@ what it says of that is what the scale is found on.
 
 from __future__ import annotations
 
-import hashlib
-import json
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -34,6 +32,7 @@ from learning.finetune.train_state import (
     plain,
     plain_errors,
     quiet,
+    run_name,
     whole_threads,
 )
 from learning.metrics import accuracy, log_loss
@@ -135,7 +134,7 @@ def _run(
     from learning.finetune import lora_ensemble, lora_ensemble_fit  # torch, from here on
 
     began, key = time.monotonic(), fingerprint(base)
-    run = _name(key, examples, plan, epochs)
+    run = run_name([_FORMAT, key, epochs], examples, plan)
     try:
         stored = lora_ensemble.read_record(out).more
     except UnusableModel:
@@ -309,15 +308,6 @@ def _told(
         "log_loss": log_loss(expit(margin), outcome[:labels]),
         "accuracy": accuracy(expit(margin), outcome[:labels]),
     }
-
-
-def _name(key: str, examples: Examples, plan: Plan, epochs: int) -> str:
-    """What a run's checkpoints depend on; not how often they are taken, nor on threads."""
-    options = plan.to_dict()
-    for free in ("checkpoint_seconds", "threads"):
-        options.pop(free)
-    told = json.dumps([_FORMAT, key, examples.digest(), options, epochs], sort_keys=True)
-    return hashlib.sha256(told.encode()).hexdigest()[:16]
 
 
 def _schedule(plan: Plan, epochs: int, weights: int) -> Schedule:

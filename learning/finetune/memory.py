@@ -128,7 +128,8 @@ def estimate_memory(base: Path, plan: Plan, examples: Examples) -> MemoryEstimat
     layers = int(getattr(text, "num_hidden_layers", 12)) - left_out
     width = int(getattr(text, "hidden_size", made.dim))
     tokens = round(mean * len(np.unique(examples.comparisons.pairs))) if left_out else 0
-    keeps = not plan.checkpointing and not cuda and room_for_states(tokens, width)
+    alone = not made.decoder or (plan.share_prefix, plan.packing) == ("off", "off")
+    keeps = alone and not plan.checkpointing and not cuda and room_for_states(tokens, width)
 
     def kept(tokens: int) -> int:
         whole = 34 * width * (1 if half else 2) * tokens

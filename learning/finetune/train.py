@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import shutil
 import time
@@ -26,6 +25,7 @@ from learning.finetune.train_state import (
     plain,
     plain_errors,
     quiet,
+    run_name,
     whole_threads,
 )
 from learning.text import PAIR_RECIPE
@@ -81,7 +81,7 @@ def finetune(
 
 def _run(base: Path, examples: Examples, plan: Plan, folder: Path, teller: Teller) -> Tuned:
     began, base_key = time.monotonic(), fingerprint(base)
-    run = _name(base_key, examples, plan)
+    run = run_name([_FORMAT, base_key], examples, plan)
     if (done := _finished(folder / MODEL, run)) is not None:
         return done
     teller.tell(Progress("reading"), now=True)
@@ -138,15 +138,6 @@ def _record(setting: Setting, found: Found, trained: Trained) -> dict[str, Any]:
         "shared_prefix": setting.share,
         "packed": setting.pack,
     }
-
-
-def _name(base_key: str, examples: Examples, plan: Plan) -> str:
-    """What a run's checkpoints depend on; not how often they are taken, nor on threads."""
-    options = plan.to_dict()
-    for free in ("checkpoint_seconds", "threads"):
-        options.pop(free)
-    told = json.dumps([_FORMAT, base_key, examples.digest(), options], sort_keys=True)
-    return hashlib.sha256(told.encode()).hexdigest()[:16]
 
 
 def _finished(where: Path, run: str) -> Tuned | None:

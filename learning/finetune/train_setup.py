@@ -89,8 +89,10 @@ def _computed(
     if not memory.room_for_states(sum(len(rows[row]) for row in used), width):
         return rows
     found = lower.with_states(loaded, [rows[row] for row in used], left_out, tick=teller.tick)
+    if found is None:
+        return rows
     made = list(rows)
-    for row, one in zip(used, found or (), strict=False):
+    for row, one in zip(used, found, strict=True):
         made[row] = one
     return made
 

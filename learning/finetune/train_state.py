@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -39,6 +41,23 @@ class Progress:
     total: int = 0
     loss: float | None = None
     tokens_per_second: float | None = None
+
+
+def run_name(of: list[Any], examples: Examples, plan: Plan) -> str:
+    """Return what names a run: all that its checkpoints depend on.
+
+    Not how often they are taken, nor threads.
+
+    Args:
+        of: What else they depend on, as JSON.
+        examples: The labels.
+        plan: How they are trained on.
+    """
+    options = plan.to_dict()
+    for free in ("checkpoint_seconds", "threads"):
+        options.pop(free)
+    told = json.dumps([*of, examples.digest(), options], sort_keys=True)
+    return hashlib.sha256(told.encode()).hexdigest()[:16]
 
 
 def quiet(progress: Progress) -> None:

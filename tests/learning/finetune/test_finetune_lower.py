@@ -130,6 +130,11 @@ def test_memory_counts_what_is_trained_and_what_is_kept(bert_folder):
     assert part.states == pytest.approx(held, rel=0.05)
 
 
+def test_nothing_is_kept_where_prompts_are_shared(llama_folder):
+    shared = memory.estimate_memory(llama_folder, replace(PLAN, share_prefix="auto"), LABELS)
+    assert shared.states == 0 < memory.estimate_memory(llama_folder, PLAN, LABELS).states
+
+
 def test_a_shared_prompt_is_read_once_in_all_layers(llama_folder, tmp_path):
     assert possible(model.load(llama_folder))
     before = model.load(llama_folder).core.state_dict()
