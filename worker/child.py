@@ -27,7 +27,7 @@ def main(job_id: int, attempt: int) -> int:
     """Run the attempt; 0 also when it failed in a way that was recorded."""
     from annotator.models import Job
     from worker import handlers
-    from worker.jobs import PermanentFailure, RunningJob, Superseded
+    from worker.jobs import Interrupted, PermanentFailure, RunningJob, Superseded
 
     row = Job.objects.get(pk=job_id)
     job = RunningJob(row.pk, row.kind, row.arguments, attempt)
@@ -38,7 +38,8 @@ def main(job_id: int, attempt: int) -> int:
     except Exception as error:
         traceback.print_exc()
         permanent = isinstance(error, (PermanentFailure, *handlers.PERMANENT))
-        said = str(error) if permanent else f"{type(error).__name__}: {error}"
+        in_words = permanent or isinstance(error, Interrupted)
+        said = str(error) if in_words else f"{type(error).__name__}: {error}"
         handlers.fail(job, said, again=not permanent)
     return 0
 

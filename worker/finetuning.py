@@ -22,7 +22,7 @@ from learning.finetune import CheckpointFailed, DeviceLost, Plan, Progress, base
 from worker import embedding, encoderfiles, ensembles, shipping, space
 from worker.embedding import Source
 from worker.examples import aspects, gather, kept
-from worker.jobs import PermanentFailure, RunningJob
+from worker.jobs import Interrupted, PermanentFailure, RunningJob
 from worker.promotion import examine
 from worker.room import refuse_too_large
 
@@ -30,10 +30,6 @@ State = EncoderVersion.State
 TELL_SECONDS = 1.0  # between two reports
 AFTER_TUNING = ("training", "saving", "ensemble")
 TRIES = 5  # for an encoder in use that changes while it is compared with
-
-
-class Interrupted(Exception):
-    """The machine failed, not the input: the next attempt goes on from the checkpoint."""
 
 
 def run(job: RunningJob) -> None:

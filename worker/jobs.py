@@ -31,6 +31,10 @@ class PermanentFailure(Exception):
     """Trying again cannot help; the message says what a person should do."""
 
 
+class Interrupted(Exception):
+    """The machine failed, not the input; the message says what the next attempt will do."""
+
+
 def _in(seconds: float) -> Any:
     """A moment by the clock of the database, the only one that all workers share."""
     return Now() + timedelta(seconds=seconds)

@@ -215,4 +215,5 @@ class _Told:
         now = time.monotonic()
         if now - self.last >= 30:
             self.last = now
-            self.tell(f"  {progress.stage}: {progress.done} of {progress.total}")
+            much = f": {progress.done} of {progress.total}" if progress.total else ""
+            self.tell(f"  {progress.stage}{much}")
