@@ -47,6 +47,12 @@ class Expected:
         return span_of_time(*duration["seconds"]) if duration else ""
 
     @property
+    def ensemble_time(self) -> str:
+        """Of an ensemble's adapters, beside that; nothing where it was not measured."""
+        duration = self.it.figures.get("duration") or {}
+        return span_of_time(*duration["ensemble"]) if duration.get("ensemble") else ""
+
+    @property
     def decides(self) -> bool:
         """Whether enough prompts are held out for anything to be promoted."""
         figures = self.it.figures

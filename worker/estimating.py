@@ -10,10 +10,10 @@ from django.conf import settings
 from annotator.models import EncoderVersion, TrainingEstimate
 from annotator.services.estimates import record_estimate
 from annotator.services.finetuning import in_use
-from learning.finetune import Progress
+from learning.finetune import Progress, base_of
 from learning.finetune.estimate import Pool, estimate
 from learning.finetune.gate import FEWEST
-from worker import examples, textindex
+from worker import embedding, examples, textindex
 from worker.examples import Preview
 from worker.finetuning import base_folder, plan_of
 from worker.jobs import RunningJob
@@ -60,6 +60,7 @@ def _measure(job: RunningJob, wanted: TrainingEstimate) -> dict[str, Any]:
         read.examples,
         plan,
         pool=_pool(read),
+        beside=base_of(embedding.own_encoder(version)),
         limit=settings.FINETUNE_MEMORY_MB * MEGABYTE,
         report=lambda progress: job.progress(0, 0, _said(progress)),
     )

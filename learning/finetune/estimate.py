@@ -32,6 +32,7 @@ _SLACK: Final = 0.1  # of the time, either way: a machine is never as busy as a 
 _LOADS: Final = 3  # of a model besides the folds': before, for the last one, for its features
 _EARLIEST: Final = 2  # passes after which a fold can have been found worse
 _Span = tuple[int, int]
+_Seconds = tuple[float, float]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -58,6 +59,8 @@ class Duration:
         read: Tokens that are only read: held-out texts, features before and after.
         truncated: Share of the compared responses whose texts are longer than ``max_tokens``.
         seconds: From the start to the features of all responses.
+        ensemble: Seconds of the adapters of an ensemble with what they say of all responses, after
+            that, where the model is promoted; ``None`` without one, or where it does not fit.
         tokens_per_second: Trained on, as measured.
         device: ``cpu`` or ``cuda``.
     """
@@ -66,7 +69,8 @@ class Duration:
     tokens: _Span
     read: _Span
     truncated: float
-    seconds: tuple[float, float]
+    seconds: _Seconds
+    ensemble: _Seconds | None
     tokens_per_second: float
     device: str
 
@@ -106,6 +110,7 @@ def estimate(
     plan: Plan,
     *,
     pool: Pool | None = None,
+    beside: Path | None = None,
     limit: int = 0,
     report: Callable[[Progress], None] = quiet,
 ) -> Estimate:
@@ -119,6 +124,7 @@ def estimate(
         examples: All training labels.
         plan: How it is to be trained.
         pool: Responses whose features are computed afterwards; those of the labels if not given.
+        beside: The encoder that an ensemble's adapters are trained beside; the base if not given.
         limit: Bytes of memory that may be used, where that is less than what is free.
         report: Called now and then; what it raises stops the estimate and passes through.
 
@@ -151,7 +157,11 @@ def estimate(
 
         part = sampled(examples, SAMPLE, seed=plan.seed)
         counted, speed = measured(base, part, plan, pool=pool, teller=teller)
-        return replace(made, duration=_duration(examples, plan, folds, counted, speed))
+        duration = _duration(examples, plan, folds, counted, speed)
+        if plan.members:
+            lasts = _ensemble(beside or base, part, plan, made, counted, teller=teller)
+            duration = replace(duration, ensemble=lasts)
+        return replace(made, duration=duration)
 
 
 def sampled(examples: Examples, most: int, *, seed: int) -> Examples:
@@ -207,9 +217,29 @@ def _duration(
         read=(least.read + least.look, most.read + most.look),
         truncated=counted.truncated,
         seconds=(lasts(least) / (1 + slack), lasts(most) * (1 + slack)),
+        ensemble=None,
         tokens_per_second=1 / speed.train,
         device=speed.device,
     )
+
+
+def _ensemble(
+    base: Path, part: Examples, plan: Plan, made: Estimate, counted: Counted, *, teller: Teller
+) -> _Seconds | None:
+    """How long the ensemble's adapters last; they take as many passes as the last model."""
+    from learning.finetune import estimate_ensemble, lora_ensemble_run
+
+    needed = lora_ensemble_run.estimate_ensemble(base, plan, part)
+    if not replace(needed, available=min(needed.available, made.memory.available)).fits:
+        return None
+    speed = estimate_ensemble.measured(base, part, plan, teller=teller)
+    noise = part.noise if part.noise is not None else np.zeros(len(part))
+    mirrored = (noise > 0) & part.comparisons.decisive  # learnt a second time, the other way round
+    a_pass = made.labels * (1 + float(mirrored.mean())) * counted.pair * speed.train
+    compared = made.responses * counted.response
+    read = compared + (compared if counted.pool is None else counted.pool)
+    low, high = (passes * a_pass + read * speed.read for passes in made.epochs)
+    return low / (1 + _SLACK), high * (1 + _SLACK)
 
 
 @dataclass(frozen=True, slots=True)

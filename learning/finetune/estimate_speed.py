@@ -39,6 +39,7 @@ class Counted:
 
     Attributes:
         label: Tokens that are trained on for a label, in one pass.
+        pair: Tokens of both its responses with their prompts, without padding.
         response: Tokens of a compared response with its prompt.
         batch: Labels of one step.
         truncated: Share of compared responses that were cut.
@@ -46,6 +47,7 @@ class Counted:
     """
 
     label: float
+    pair: float
     response: float
     batch: float
     truncated: float
@@ -125,6 +127,7 @@ def _counted(
     tokens = sum(int(lengths[np.unique(part.comparisons.pairs[piece])].sum()) for piece in pieces)
     return Counted(
         label=tokens / len(part),
+        pair=float(lengths[part.comparisons.pairs].sum(axis=1).mean()),
         response=float(lengths.mean()),
         batch=len(part) / len(steps),
         truncated=float(np.mean([row.cut for row in rows])),

@@ -65,7 +65,7 @@ def estimate_ensemble(base: Path, plan: Plan, examples: Examples) -> MemoryEstim
         lora_rank=plan.lora_rank,
     )
     one, k = memory.estimate_memory(base, alone, examples), plan.members
-    pairs = _at_once(plan)
+    pairs = at_once(plan)
     return replace(
         one,
         gradients=k * one.gradients,
@@ -146,9 +146,7 @@ def _run(
     refuse_too_large(needed, plan.members)
     task = _prepared(base, examples, plan, teller)
     checkpoints = Checkpoints(work, run)
-    going = lora_ensemble_fit.Run(
-        teller, _at_once(plan), checkpoints, every=plan.checkpoint_seconds
-    )
+    going = lora_ensemble_fit.Run(teller, at_once(plan), checkpoints, every=plan.checkpoint_seconds)
     weights = sum(one.numel() for one in task.ensemble.model.core.parameters())
     made, bag = _trained(task, _schedule(plan, epochs, weights), going)
     record = plain(
@@ -196,7 +194,7 @@ def _prepared(base: Path, examples: Examples, plan: Plan, teller: Teller) -> _Ta
 
     torch.manual_seed(plan.seed)  # weights that the base lacks: the same in every attempt
     loaded = model.load(base, max_tokens=plan.max_tokens)
-    loaded.core.to(_device())
+    loaded.core.to(device())
     rows = loaded.reader.rows(examples.prompts, examples.responses)
     folds = _folds(plan.members)
     data, fold = _mirrored(examples, fold_of(examples, folds, plan.seed))
@@ -329,13 +327,14 @@ def _folds(members: int) -> int:
     return min(_FOLDS, members // 2)
 
 
-def _at_once(plan: Plan) -> int:
+def at_once(plan: Plan) -> int:
     """Pairs computed at a time until memory runs out: members share what one model would take."""
-    most = plan.batch if _device() == "cuda" else min(_CPU_PAIRS, plan.batch)
+    most = plan.batch if device() == "cuda" else min(_CPU_PAIRS, plan.batch)
     return max(1, (min(plan.micro_batch, plan.batch) or most) // plan.members)
 
 
-def _device() -> str:
+def device() -> str:
+    """Where members are trained: ``cuda`` or ``cpu``."""
     import torch
 
     return "cuda" if torch.cuda.is_available() else "cpu"

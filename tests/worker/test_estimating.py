@@ -32,6 +32,8 @@ def place(settings: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     settings.VAR_DIR, settings.TORCH_THREADS, settings.FINETUNE_NICE = tmp_path, 1, 0
     monkeypatch.setattr("learning.finetune.estimate_speed._BUDGET", 0.2)
     monkeypatch.setattr("learning.finetune.estimate_speed._READ", 0.05)
+    monkeypatch.setattr("learning.finetune.estimate_ensemble._BUDGET", 0.2)
+    monkeypatch.setattr("learning.finetune.estimate_ensemble._READ", 0.05)
 
 
 @pytest.fixture
@@ -128,6 +130,8 @@ def test_what_does_not_fit_is_said_with_both_figures(campaign: Campaign, setting
 def test_an_ensemble_that_does_not_fit_is_said(campaign: Campaign, monkeypatch: Any) -> None:
     needed = estimated(campaign, members=4)
     assert (needed.state, needed.figures["members"]) == ("done", 4)
+    low, high = needed.figures["duration"]["ensemble"]
+    assert 0 < low < high < 600
     ensembles = "worker.room.ensembles"
     real = importlib.import_module("learning.finetune.lora_ensemble_run").estimate_ensemble
 
@@ -164,9 +168,10 @@ def test_it_starts_where_the_training_would(campaign: Campaign, monkeypatch: Any
     seen: list[Path] = []
     measure = estimating.estimate
 
-    def look(base: Path, *args: Any, **named: Any) -> Any:
+    def look(base: Path, *args: Any, beside: Path, **named: Any) -> Any:
+        assert beside == Path(campaign.encoder.removeprefix("hf:"))  # members begin untrained
         seen.append(base)
-        return measure(base, *args, **named)
+        return measure(base, *args, beside=beside, **named)
 
     monkeypatch.setattr(estimating, "estimate", look)
     assert estimated(campaign).state == "done"

@@ -115,7 +115,10 @@ def test_nothing_to_hold_out_and_missing_features_are_said(
 
 def test_an_ensemble_comes_on_top(campaign: Campaign, as_ruth: Client) -> None:
     assert "Ensemble:" not in told(as_ruth, campaign)
-    assert "its 8 adapters are trained only if" in told(as_ruth, campaign, members=8)
+    duration = FIGURES["duration"] | {"ensemble": [1260.0, 4800.0]}
+    said = told(as_ruth, campaign, members=8, duration=duration)
+    assert "its 8 adapters are trained only if the version is promoted" in said
+    assert "and take about 21 to 80 minutes more" in said
 
 
 def test_an_estimate_is_shown_until_a_training_begins(campaign: Campaign, as_ruth: Client) -> None:

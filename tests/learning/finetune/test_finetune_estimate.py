@@ -9,9 +9,18 @@ import pytest
 import torch
 
 from learning.data import Comparisons
-from learning.finetune import Examples, NothingToLearn, Plan, UnusableModel, finetune
+from learning.finetune import (
+    Examples,
+    NothingToLearn,
+    Plan,
+    UnusableModel,
+    finetune,
+    lora_ensemble_run,
+)
 from learning.finetune import estimate as module
 from learning.finetune.estimate import Pool, compact, estimate, sampled
+from learning.finetune.lora_ensemble import LoraEnsemble
+from learning.finetune.lora_ensemble_run import train_ensemble
 from learning.finetune.train_model import Scorer
 from tests.learning.finetune import tinymodels
 
@@ -21,10 +30,12 @@ PLAN = Plan(epochs=2, folds=2, batch=8, max_tokens=64, learning_rate=1e-3)
 
 @pytest.fixture(autouse=True)
 def hurry(monkeypatch):
-    from learning.finetune import estimate_speed
+    from learning.finetune import estimate_ensemble, estimate_speed
 
     monkeypatch.setattr(estimate_speed, "_BUDGET", 0.2)
     monkeypatch.setattr(estimate_speed, "_READ", 0.05)
+    monkeypatch.setattr(estimate_ensemble, "_BUDGET", 0.2)
+    monkeypatch.setattr(estimate_ensemble, "_READ", 0.05)
 
 
 def trained(folder, base, examples=LABELS, plan=PLAN):
@@ -71,6 +82,52 @@ def test_the_time_is_that_of_the_training(bert_folder, tmp_path, monkeypatch):
     took = time.monotonic() - began
     assert 0.6 * low < took < 2 * high
     assert 0.25 < low / high < 1
+
+
+@pytest.mark.parametrize("noise", [None, 0.2])
+def test_the_time_of_an_ensemble_is_that_of_its_training(bert_folder, tmp_path, monkeypatch, noise):
+    """Where computing is slow enough to stand out; labels that may be wrong are learnt twice."""
+    forward = LoraEnsemble.forward
+
+    def slow(self, rows):
+        time.sleep(sum(map(len, rows)) * 2.5e-4)
+        return forward(self, rows)
+
+    monkeypatch.setattr(LoraEnsemble, "forward", slow)
+    plan = replace(PLAN, members=4, lora_rank=4)
+    unsure = None if noise is None else np.full(len(LABELS), noise)
+    examples = replace(LABELS, noise=unsure)
+    low, high = estimate(bert_folder, examples, plan).duration.ensemble
+    began = time.monotonic()
+    record = train_ensemble(
+        bert_folder, examples, plan, epochs=2, work=tmp_path / "work", out=tmp_path / "out"
+    )
+    took = time.monotonic() - began
+    assert (record["members"], record["epochs"]) == (4, 2)
+    # The estimate counts all responses once more: those that are embedded at last.
+    assert 0.6 * low < took < 1.5 * high
+
+
+def test_without_members_there_is_no_time_of_an_ensemble(bert_folder):
+    assert estimate(bert_folder, LABELS, PLAN).duration.ensemble is None
+
+
+def test_passes_of_an_ensemble_are_those_of_the_last_model(bert_folder):
+    plan = replace(PLAN, epochs=0, max_epochs=4, members=4, lora_rank=4)
+    low, high = estimate(bert_folder, LABELS, plan).duration.ensemble
+    assert 2 < high / low < 4.9  # one to four passes, and the same texts read at last
+
+
+def test_an_ensemble_that_does_not_fit_is_not_timed(bert_folder, monkeypatch):
+    real = lora_ensemble_run.estimate_ensemble
+
+    def large(*args):
+        return replace(real(*args), least=2**60)
+
+    monkeypatch.setattr(lora_ensemble_run, "estimate_ensemble", large)
+    duration = estimate(bert_folder, LABELS, replace(PLAN, members=4)).duration
+    assert duration.ensemble is None
+    assert duration.seconds[0] > 0
 
 
 def test_cross_validation_makes_a_range_that_holds_the_training(bert_folder, tmp_path):
