@@ -130,63 +130,83 @@ def learn(
         start: An earlier belief; saves time.
         recurring: Passed on to the head.
     """
-    kind = head or LinearBT()
-    deviation, _ = find(
-        features,
-        labels.comparisons,
-        labels.epsilon,
-        labels.human,
-        head=kind,
-        recurring=recurring,
-    )
+    fits = _Fits.of(features, labels, head or LinearBT(), recurring)
+    plainly = fits.deviation.kappa == 0.0  # the judge's taste is people's
+    fused = fits.both(labels, start if plainly else None, ROUNDS)
+    if fits.deviation.other_taste:
+        people = fits.plain(labels.subset(labels.human))
+        return Learnt(people, "people", fits.deviation, fused, {}, 0)
+    exam = labels.human & labels.audit & labels.comparisons.decisive
+    if exam.sum() < LEAST:
+        return Learnt(fused.belief, "both", fits.deviation, fused, {}, 0)
+    judge = fits.plain(labels.subset(~labels.human))
+    begin, rounds = (fused.belief, _REFITS) if plainly else (None, ROUNDS // 2)
+    margin: dict[Source, Doubles] = {name: np.zeros(len(labels)) for name in _ALL}
+    for fold in _deal(labels.question, exam, rng):
+        rest, said = labels.subset(~fold), labels.comparisons.subset(fold)
+        refit = fits.both(rest, begin, rounds).belief
+        people = fits.plain(rest.subset(rest.human))
+        for name, belief in zip(_ALL, (refit, people, judge), strict=True):
+            margin[name][fold] = _towards(belief, features, said)
+    surprise = {name: _surprise(values[exam], human) for name, values in margin.items()}
+    source = _choose(surprise)
+    belief = fused.belief
+    if source == "people":
+        belief = fits.plain(labels.subset(labels.human))
+    elif source == "judge":
+        belief = judge
+    losses = {name: float(values.mean()) for name, values in surprise.items()}
+    return Learnt(belief, source, fits.deviation, fused, losses, int(exam.sum()))
 
-    def both(some: Labels, begin: Belief | None, rounds: int) -> Fused:
+
+_ALL: Final[tuple[Source, ...]] = ("both", "people", "judge")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Fits:
+    """How labels are fitted, and how far the judge's taste departs from people's."""
+
+    features: NDArray[np.floating[Any]]
+    head: Head
+    recurring: Ints | None
+    deviation: Deviation
+
+    @classmethod
+    def of(
+        cls,
+        features: NDArray[np.floating[Any]],
+        labels: Labels,
+        head: Head,
+        recurring: Ints | None,
+    ) -> _Fits:
+        """Find the judge's departure on all labels."""
+        said, epsilon, human = labels.comparisons, labels.epsilon, labels.human
+        found, _ = find(features, said, epsilon, human, head=head, recurring=recurring)
+        return cls(features, head, recurring, found)
+
+    def both(self, labels: Labels, start: Belief | None, rounds: int) -> Fused:
+        """Fuse people's and the judge's labels; the belief is about people's taste."""
         view = Apart.of(
-            features, some.comparisons, some.human, kappa=deviation.kappa, recurring=recurring
+            self.features,
+            labels.comparisons,
+            labels.human,
+            kappa=self.deviation.kappa,
+            recurring=self.recurring,
         )
         found = fuse(
             view.features,
             view.labels,
-            some.epsilon,
-            head=kind,
-            start=begin,
+            labels.epsilon,
+            head=self.head,
+            start=start,
             recurring=view.recurring,
             rounds=rounds,
         )
         return replace(found, belief=view.people(found.belief))
 
-    def plain(some: Labels) -> Belief:
-        return kind.fit(features, some.comparisons, recurring=recurring)
-
-    warm = start if deviation.kappa == 0.0 else None
-    fused = both(labels, warm, ROUNDS)
-    if deviation.other_taste:
-        people = plain(labels.subset(labels.human))
-        return Learnt(people, "people", deviation, fused, {}, 0)
-    exam = labels.human & labels.audit & labels.comparisons.decisive
-    if exam.sum() < LEAST:
-        return Learnt(fused.belief, "both", deviation, fused, {}, 0)
-    begin, rounds = (fused.belief, _REFITS) if deviation.kappa == 0.0 else (None, ROUNDS // 2)
-    judge = plain(labels.subset(~labels.human))
-    margin: dict[Source, Doubles] = {name: np.zeros(len(labels)) for name in _ALL}
-    for fold in _deal(labels.question, exam, rng):
-        rest = labels.subset(~fold)
-        refit = both(rest, begin, rounds).belief
-        people = plain(rest.subset(rest.human))
-        for name, belief in zip(_ALL, (refit, people, judge), strict=True):
-            margin[name][fold] = _towards(belief, features, labels.comparisons.subset(fold))
-    surprise = {name: _surprise(values[exam], human) for name, values in margin.items()}
-    source = _choose(surprise)
-    belief = fused.belief
-    if source == "people":
-        belief = plain(labels.subset(labels.human))
-    elif source == "judge":
-        belief = judge
-    losses = {name: float(values.mean()) for name, values in surprise.items()}
-    return Learnt(belief, source, deviation, fused, losses, int(exam.sum()))
-
-
-_ALL: Final[tuple[Source, ...]] = ("both", "people", "judge")
+    def plain(self, labels: Labels) -> Belief:
+        """Fit labels as they are, all of one source."""
+        return self.head.fit(self.features, labels.comparisons, recurring=self.recurring)
 
 
 def _deal(question: Ints, exam: NDArray[np.bool_], rng: np.random.Generator) -> list[Any]:
