@@ -25,6 +25,7 @@ from learning.finetune.checkpoints import Checkpoints
 from learning.finetune.data import Examples
 from learning.finetune.train_stage import Stage, fixed_tie, schedule
 from learning.finetune.train_state import Progress, Setting
+from learning.surface import features as surface_features
 
 HELD_OUT: Final = 0.2  # of the labels, where there is one fold
 _WITHOUT: Final = 2  # epochs, where nothing can be held out
@@ -108,10 +109,11 @@ def tune(setting: Setting) -> Found:
         return Found(plan.epochs or min(_WITHOUT, plan.max_epochs), _nothing())
     epochs = plan.most_epochs
     lengths = [sum(map(len, schedule(setting, fold.train, epochs))) for fold in folds]
+    surface = surface_features(examples.prompts, examples.responses)
     results = []
     for number, fold in enumerate(folds):
         before, total = sum(lengths[:number]), sum(lengths)
-        results.append(_fold(setting, number, fold, before=before, total=total))
+        results.append(_fold(setting, surface, number, fold, before=before, total=total))
     setting.teller.tell(Progress("calibrating"), now=True)
     outcome = np.concatenate([examples.comparisons.outcome[fold.test] for fold in folds])
     margins = _after(results, epochs)  # (e, k)
@@ -140,12 +142,20 @@ def tune(setting: Setting) -> Found:
     )
 
 
-def _fold(setting: Setting, number: int, fold: Fold, *, before: int, total: int) -> _Result:
+def _fold(
+    setting: Setting,
+    surface: NDArray[np.float32],
+    number: int,
+    fold: Fold,
+    *,
+    before: int,
+    total: int,
+) -> _Result:
     name = f"fold-{number}"
+    used, train, test = _local(setting.examples, fold)
     kept = Checkpoints(setting.folder / name, setting.run)
     if (done := kept.load()) is not None:
-        local = _local(setting.examples, fold)
-        held = Held(done.tensors["features"].numpy(), *local[1:])
+        held = Held(done.tensors["features"].numpy(), surface[used], train, test)
         return _Result(done.tensors["margins"].numpy(), held, done.state["counts"])
     stage = Stage(
         setting,
@@ -158,7 +168,6 @@ def _fold(setting: Setting, number: int, fold: Fold, *, before: int, total: int)
         total=total,
     )
     trained = stage.run()
-    used, train, test = _local(setting.examples, fold)
     rows = [setting.rows[row] for row in used]
     features = trained.model.read(rows, tick=setting.teller.tick)
     spent = trained.counts
@@ -169,7 +178,7 @@ def _fold(setting: Setting, number: int, fold: Fold, *, before: int, total: int)
             "margins": torch.from_numpy(trained.margins),
         }
         kept.save({"counts": counts}, tensors)
-    return _Result(trained.margins, Held(features, train, test), counts)
+    return _Result(trained.margins, Held(features, surface[used], train, test), counts)
 
 
 def _local(examples: Examples, fold: Fold) -> tuple[NDArray[np.int64], Comparisons, Comparisons]:

@@ -54,7 +54,8 @@ def planted(n, *, overfit, seed=0, dim=12):
     told = overfit * outcome * train + rng.normal(size=n) * 0.5
     phi[left, 1], phi[right, 1] = told, -told
     data = Comparisons.of(left, right, outcome)
-    return Held(phi.astype(np.float32), data.subset(train), data.subset(~train))
+    plain = rng.normal(size=(2 * n, 2)).astype(np.float32)
+    return Held(phi.astype(np.float32), plain, data.subset(train), data.subset(~train))
 
 
 def test_features_that_know_the_labels_too_well_get_a_stronger_prior():
@@ -68,6 +69,58 @@ def test_where_the_evidence_does_as_well_it_stands():
     found = calibration.prior_precision([planted(1200, overfit=0.0)])
     assert found["prior_precision"] is None
     assert found["log_loss"] == pytest.approx(found["evidence_log_loss"], abs=2e-3)
+
+
+def told_apart(fold, precision):
+    """Log-loss of held-out labels under a fixed precision, each block scaled to 1 a pair."""
+    pairs = np.concatenate([fold.train.pairs, fold.test.pairs])
+    spread = [np.square(b[pairs[:, 0]] - b[pairs[:, 1]]) for b in (fold.features, fold.surface)]
+    embedded = fold.features / np.sqrt(spread[0].sum(axis=1).mean())
+    surface = fold.surface / np.sqrt(2 * spread[1].mean(axis=0))  # two columns
+    phi = np.hstack([embedded, surface]).astype(np.float64)
+    belief = LinearBT().fit(phi, fold.train, prior_precision=precision)
+    mu, s2 = belief.margin(phi, fold.test.pairs)
+    return float(-np.log(belief.preference(mu * fold.test.outcome, s2)).mean())
+
+
+def test_a_precision_is_the_most_probable_of_the_grid():
+    folds = [planted(200, overfit=2.0, seed=seed) for seed in range(2)]
+    found = calibration.prior_precision(folds)
+    losses = [
+        sum(len(fold.test) * told_apart(fold, one) for fold in folds)
+        for one in calibration.PRECISIONS
+    ]
+    usual = [0.5 * ((np.log10(one) - 0.5) / 0.6) ** 2 for one in calibration.PRECISIONS]
+    best = int(np.argmin(np.add(losses, usual)))
+    assert found["prior_precision"] == calibration.PRECISIONS[best]
+    assert found["log_loss"] == pytest.approx(losses[best] / 200, abs=1e-4)
+
+
+def test_what_a_few_labels_happen_to_like_is_not_taken_for_certain():
+    """Every label of the ten that are held out is as the features say: no prior looks best."""
+    fold = planted(400, overfit=0.0)
+    margin = fold.features[fold.test.left, 0] - fold.features[fold.test.right, 0]
+    clear = np.flatnonzero(margin * fold.test.outcome > 1.0)[:10]
+    lucky = replace(fold, test=fold.test.subset(clear))
+    losses = [told_apart(lucky, one) for one in calibration.PRECISIONS]
+    assert calibration.PRECISIONS[int(np.argmin(losses))] < 0.05
+    chosen = calibration.prior_precision([lucky])["prior_precision"]
+    assert chosen is None or 0.3 < chosen < 20
+
+
+def test_heads_are_tried_on_what_they_will_see():
+    """Surface features that tell everything: without them, a strong prior would look best."""
+    fold = planted(400, overfit=3.0)
+    data = Comparisons.of(
+        np.r_[fold.train.left, fold.test.left],
+        np.r_[fold.train.right, fold.test.right],
+        np.r_[fold.train.outcome, fold.test.outcome],
+    )
+    told = np.zeros((len(fold.features), 2), np.float32)
+    told[data.left, 0], told[data.right, 0] = data.outcome, -data.outcome
+    with_it = calibration.prior_precision([replace(fold, surface=told)])
+    without = calibration.prior_precision([fold])
+    assert with_it["log_loss"] < 0.2 < without["log_loss"]
 
 
 def test_without_folds_nothing_is_said():
