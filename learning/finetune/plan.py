@@ -21,7 +21,7 @@ class Plan:
 
     method: str = option(
         "full",
-        "Train all weights, or small adapters beside them (LoRA), which need less memory.",
+        "Train all weights, or small adapters beside them (LoRA); large models then need less memory.",
         choices=("full", "lora"),
     )
     layers: int = option(

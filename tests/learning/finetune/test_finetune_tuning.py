@@ -233,6 +233,7 @@ def test_memory_counts_what_is_there(bert_folder, llama_folder):
         assert full.moments == 8 * weights
         lora = memory.estimate_memory(base, Plan(method="lora", lora_rank=2), LABELS)
         assert lora.gradients < full.gradients / 2
+        assert lora.activations == pytest.approx(2.5 * full.activations, rel=1e-6)
         assert full.fits
         full.check()
 
