@@ -21,7 +21,7 @@ class Plan:
 
     method: str = option(
         "full",
-        "Train all weights, or small adapters beside them (LoRA); large models then need less memory.",
+        "Train all weights, or small adapters beside them (LoRA): less memory with large models.",
         choices=("full", "lora"),
     )
     layers: int = option(

@@ -30,7 +30,6 @@ from learning.finetune import Diverged, OutOfMemory, Tuned
 from learning.finetune.lora_ensemble import LoraEnsemble, read_record
 from tests.annotator.acts import answer, lease
 from tests.campaigns import join, load
-from tests.learning.finetune import tinymodels
 from tests.worker.loops import work
 from tests.worker.tunable import PLAN, asked, tunable
 from worker import (
@@ -48,7 +47,11 @@ from worker import (
     trained,
 )
 
-pytestmark = [pytest.mark.django_db, pytest.mark.timeout(240)]
+pytestmark = [
+    pytest.mark.django_db,
+    pytest.mark.timeout(240),
+    pytest.mark.usefixtures("place"),
+]
 MEMBERS = {"members": 4, "lora_rank": 4, "lora_alpha": 8.0}
 
 
@@ -58,16 +61,6 @@ def begin(campaign: Campaign, **named: Any) -> EncoderVersion:
     made = services.request_finetuning(campaign=campaign, method="lora", options=options)
     assert made is not None
     return made
-
-
-@pytest.fixture(scope="module")
-def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tinymodels.bert(tmp_path_factory.mktemp("base"), dropout=0.0)
-
-
-@pytest.fixture(autouse=True)
-def place(settings: Any, tmp_path: Path) -> None:
-    settings.VAR_DIR, settings.TORCH_THREADS, settings.FINETUNE_NICE = tmp_path, 1, 0
 
 
 @pytest.fixture

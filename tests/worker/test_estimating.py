@@ -14,7 +14,6 @@ from annotator.services import finetuning
 from annotator.services.estimates import request_estimate
 from annotator.services.jobs import CANCELLED, cancel
 from tests.campaigns import load
-from tests.learning.finetune import tinymodels
 from tests.worker.loops import work
 from tests.worker.tunable import PLAN, asked, begin, tunable
 from worker import child, estimating, examples, jobs
@@ -22,14 +21,8 @@ from worker import child, estimating, examples, jobs
 pytestmark = [pytest.mark.django_db, pytest.mark.timeout(240)]
 
 
-@pytest.fixture(scope="module")
-def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tinymodels.bert(tmp_path_factory.mktemp("base"), dropout=0.0)
-
-
 @pytest.fixture(autouse=True)
-def place(settings: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    settings.VAR_DIR, settings.TORCH_THREADS, settings.FINETUNE_NICE = tmp_path, 1, 0
+def hurry(place: None, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("learning.finetune.estimate_speed._BUDGET", 0.2)
     monkeypatch.setattr("learning.finetune.estimate_speed._READ", 0.05)
     monkeypatch.setattr("learning.finetune.estimate_ensemble._BUDGET", 0.2)

@@ -26,9 +26,8 @@ LOTS = np.random.default_rng(5).integers(0, 2, 6000)  # nothing is better than a
 
 
 @pytest.fixture(autouse=True)
-def place(settings: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def hurry(place: None, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(finetuning, "FRESH", FRESH)
-    settings.VAR_DIR, settings.TORCH_THREADS, settings.FINETUNE_NICE = tmp_path, 1, 0
 
 
 @pytest.fixture

@@ -17,23 +17,16 @@ from annotator.services.campaigns import create_campaign, start_campaign
 from annotator.services.snapshots import local_path
 from learning.finetune import Diverged, OutOfMemory
 from tests.campaigns import join, load
-from tests.learning.finetune import tinymodels
 from tests.worker.loops import work
 from tests.worker.tunable import asked, begin, tunable
 from worker import encoderfiles, finetuning, jobs, promotion, space, turns
 from worker.embedding import Source
 
-pytestmark = [pytest.mark.django_db, pytest.mark.timeout(240)]
-
-
-@pytest.fixture(scope="module")
-def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tinymodels.bert(tmp_path_factory.mktemp("base"), dropout=0.0)
-
-
-@pytest.fixture(autouse=True)
-def place(settings: Any, tmp_path: Path) -> None:
-    settings.VAR_DIR, settings.TORCH_THREADS, settings.FINETUNE_NICE = tmp_path, 1, 0
+pytestmark = [
+    pytest.mark.django_db,
+    pytest.mark.timeout(240),
+    pytest.mark.usefixtures("place"),
+]
 
 
 @pytest.fixture

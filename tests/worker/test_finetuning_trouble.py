@@ -21,13 +21,12 @@ from tests.worker.loops import work
 from tests.worker.tunable import begin, tunable
 from worker import encoderfiles
 
-pytestmark = [pytest.mark.django_db, pytest.mark.timeout(240)]
+pytestmark = [
+    pytest.mark.django_db,
+    pytest.mark.timeout(240),
+    pytest.mark.usefixtures("place"),
+]
 Break = Callable[[pytest.MonkeyPatch, Callable[[], bool]], None]
-
-
-@pytest.fixture(autouse=True)
-def place(settings: Any, tmp_path: Path) -> None:
-    settings.VAR_DIR, settings.TORCH_THREADS, settings.FINETUNE_NICE = tmp_path, 1, 0
 
 
 @pytest.fixture
