@@ -75,6 +75,15 @@ def trained(folder, where, plan):
     return load_file(tuned.folder / "model.safetensors"), tuned
 
 
+def margins(tuned):
+    """Of the labels' pairs, by the model as it was saved."""
+    loaded = model.load(tuned.folder)
+    features = loaded.read(loaded.reader.rows(LABELS.prompts, LABELS.responses))
+    rewards = features @ loaded.last.weight.detach().numpy()[0]
+    left, right = LABELS.comparisons.pairs.T
+    return rewards[left] - rewards[right]
+
+
 @pytest.mark.parametrize("method", ["full", "lora"])
 def test_what_lies_below_stays_as_it_was(bert_folder, tmp_path, method):
     before = model.load(bert_folder).core.state_dict()
@@ -86,13 +95,15 @@ def test_what_lies_below_stays_as_it_was(bert_folder, tmp_path, method):
 
 
 def test_computed_once_or_every_time_the_result_is_the_same(bert_folder, tmp_path, monkeypatch):
-    once, told = trained(bert_folder, tmp_path / "once", PLAN)
+    """To rounding. AdamW steps as far for a gradient that is nothing but rounding, such as that of
+    a bias that cancels between two responses: so not weight by weight."""
+    _, told = trained(bert_folder, tmp_path / "once", PLAN)
     monkeypatch.setattr(memory, "room_for_states", lambda tokens, width: False)
-    every, other = trained(bert_folder, tmp_path / "every", PLAN)
-    for name, value in once.items():
-        far = (every[name] - value).abs() > 1e-4 + 1e-3 * value.abs()
-        assert int(far.sum()) <= 1 + value.numel() // 200, name
+    _, other = trained(bert_folder, tmp_path / "every", PLAN)
     assert other.record["losses"] == pytest.approx(told.record["losses"], rel=1e-4)
+    once, every = margins(told), margins(other)
+    assert np.abs(once).mean() > 0.1
+    np.testing.assert_allclose(every, once, atol=2e-3 * np.abs(once).mean())
 
 
 def test_a_model_with_fewer_layers_is_trained_as_a_whole(bert_folder, tmp_path):
