@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from copy import copy
 from dataclasses import dataclass
 from functools import lru_cache
 from io import StringIO
@@ -20,14 +19,12 @@ from django.utils.safestring import SafeString, mark_safe
 from django.utils.translation import gettext as _
 from markdown_it import MarkdownIt
 from markdown_it.common.utils import escapeHtml, unescapeAll
-from markdown_it.rules_block.state_block import StateBlock
-from markdown_it.rules_block.table import escapedSplit, getLine, table
 from markdown_it.token import Token
 from pygments.formatters import HtmlFormatter
 from pygments.lexers import get_lexer_by_name
 from pygments.util import ClassNotFound
 
-from annotator import tex, unseen
+from annotator import tables, tex, unseen
 
 TAGS = {
     *("a", "blockquote", "br", "code", "del", "em", "h1", "h2", "h3", "h4", "h5", "h6", "hr"),
@@ -204,13 +201,13 @@ def origins(hosts: Iterable[str]) -> frozenset[str]:
 @lru_cache(maxsize=1)
 def _parser() -> MarkdownIt:
     parser = MarkdownIt("commonmark", {"html": False, "breaks": True, "typographer": False})
-    parser.enable(["table", "strikethrough"])
+    parser.enable("strikethrough")
+    parser.use(tables.plugin)
     parser.options["maxNesting"] = DEEPEST
     # Reference definitions would vanish from the page: a line like "[Answer]: 42" is content.
     parser.disable(["reference"])
     parser.use(tex.plugin)
     parser.inline.ruler.before("text", "steps", _count_step)
-    parser.block.ruler.at("table", _table, {"alt": ["paragraph", "reference"]})
     parser.block.ruler.before("table", "steps", lambda state, *_lines: _count_step(state, False))
     skip = parser.inline.skipToken  # steps over what was looked at before, without asking any rule
 
@@ -228,9 +225,6 @@ def _parser() -> MarkdownIt:
     parser.add_render_rule("code_block", _fence)
     parser.add_render_rule("code_inline", _code)
     parser.add_render_rule("image", _picture)
-    # Its own area: a table that scrolls by itself would no longer be a table for screen readers.
-    parser.add_render_rule("table_open", _table_open)
-    parser.add_render_rule("table_close", lambda *_anything: "</table></div>\n")
     return parser
 
 
@@ -240,35 +234,6 @@ def _count_step(state: Any, _silent: bool) -> bool:
     if state.env["steps"] > MOST_STEPS:
         raise TooMuch
     return False
-
-
-def _table(state: StateBlock, start: int, end: int, silent: bool) -> bool:
-    """A table whose rows keep the cells that its header has no column for: they are content."""
-    first = len(state.tokens)
-    if not table(state, start, end, silent):
-        return False
-    made, line, shown = state.tokens[first:], start, 0
-    del state.tokens[first:]
-    for token in made:
-        if token.type == "tr_open":
-            line, shown = (token.map or [start])[0], 0
-        elif token.type == "td_open":
-            shown += 1
-        elif token.type == "tr_close" and shown:
-            for text in _cells(getLine(state, line))[shown:]:
-                opening, inside, closing = map(copy, state.tokens[-3:])
-                opening.attrs, inside.content, inside.children = {}, text, []
-                state.tokens += [opening, inside, closing]
-        state.tokens.append(token)
-    return True
-
-
-def _cells(line: str) -> list[str]:
-    """Texts of a row, as the table rule splits it; without empty ones at the end."""
-    found = [cell.strip() for cell in escapedSplit(line.strip())]
-    while found and not found[-1]:
-        found.pop()
-    return found[1:] if found and not found[0] else found
 
 
 def _fence(_self: Any, tokens: Sequence[Token], index: int, _options: Any, env: Any) -> str:
@@ -281,10 +246,6 @@ def _fence(_self: Any, tokens: Sequence[Token], index: int, _options: Any, env: 
         f'<div class="code" dir="ltr">{named}<pre><code class="highlight">{inner}</code></pre>'
         "</div>\n"
     )
-
-
-def _table_open(self: Any, tokens: Sequence[Token], index: int, *_more: Any) -> str:
-    return f'<div class="table-area"><table{self.renderAttrs(tokens[index])}>\n'
 
 
 def _code(_self: Any, tokens: Sequence[Token], index: int, _options: Any, _env: Any) -> str:

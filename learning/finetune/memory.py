@@ -24,7 +24,9 @@ from learning.finetune.plan import Plan
 _SAMPLE: Final = 512  # responses whose length is looked at
 _BASE: Final = 600 * 2**20  # bytes of torch and of the libraries themselves
 _CPU_PAIRS: Final = 8
-_HOLES: Final = 2.5  # times as much with adapters on a CPU, as measured (MiniLM)
+# Times as much with adapters on a CPU, as measured (MiniLM): what they keep is small and lies
+# between what is freed, so that malloc gives back little.
+_HOLES: Final = 2.5
 _STATES: Final = 4  # what lower layers made of texts may take a quarter of the main memory
 
 
@@ -132,12 +134,10 @@ def estimate_memory(base: Path, plan: Plan, examples: Examples) -> MemoryEstimat
     alone = not made.decoder or (plan.share_prefix, plan.packing) == ("off", "off")
     keeps = alone and not plan.checkpointing and not cuda and room_for_states(tokens, width)
 
-    # What adapters keep is small and lies between what is freed, so that malloc returns little.
-    holes = _HOLES if lora and not cuda else 1.0
-
     def kept(tokens: int) -> int:
-        whole = int(holes * 34 * width * (1 if half else 2) * tokens)
-        return whole + layers * 2 * width * tokens * 2 if plan.checkpointing else whole * layers
+        whole = 34 * width * (1 if half else 2) * tokens
+        found = whole + layers * 2 * width * tokens * 2 if plan.checkpointing else whole * layers
+        return int(found * (_HOLES if lora and not cuda else 1))
 
     return MemoryEstimate(
         weights=total * (2 if lora and half else 4),

@@ -15,7 +15,6 @@ from annotator.services import finetuning, rounds
 from annotator.services.campaigns import create_campaign, start_campaign
 from tests.annotator.acts import answer, lease
 from tests.campaigns import join, load
-from tests.learning.finetune import tinymodels
 from tests.worker.loops import work
 from tests.worker.tunable import FIELDS, asked
 from worker import child, jobs
@@ -31,8 +30,7 @@ def hurry(place: None, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def campaign(tmp_path: Path, ada: User) -> Campaign:
-    base = tinymodels.bert(tmp_path / "base", dropout=0.0)
+def campaign(base: Path, ada: User) -> Campaign:
     made = create_campaign(
         slug="loop", name="Loop", encoder=f"hf:{base}", finetune="saturated", **FIELDS
     )

@@ -16,7 +16,6 @@ from annotator.services import finetuning as services
 from annotator.services import rounds
 from annotator.services.campaigns import add_member
 from learning.finetune import checkpoints, train_stage
-from tests.learning.finetune import tinymodels
 from tests.worker.loops import work
 from tests.worker.tunable import begin, tunable
 from worker import encoderfiles
@@ -30,8 +29,8 @@ Break = Callable[[pytest.MonkeyPatch, Callable[[], bool]], None]
 
 
 @pytest.fixture
-def campaign(tmp_path: Path, ruth: User) -> Campaign:
-    made = tunable(tinymodels.bert(tmp_path / "base", dropout=0.0), unanswered=8)
+def campaign(base: Path, ruth: User) -> Campaign:
+    made = tunable(base, unanswered=8)
     add_member(campaign=made, user=ruth, role="owner")
     work()
     return made

@@ -103,7 +103,7 @@ def test_computed_once_or_every_time_the_result_is_the_same(bert_folder, tmp_pat
     assert other.record["losses"] == pytest.approx(told.record["losses"], rel=1e-4)
     once, every = margins(told), margins(other)
     assert np.abs(once).mean() > 0.1
-    np.testing.assert_allclose(every, once, atol=2e-3 * np.abs(once).mean())
+    np.testing.assert_allclose(every, once, atol=5e-4 * np.abs(once).mean())
 
 
 def test_a_model_with_fewer_layers_is_trained_as_a_whole(bert_folder, tmp_path):

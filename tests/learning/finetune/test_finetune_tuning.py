@@ -223,7 +223,8 @@ def test_the_rate_rises_and_falls():
     assert rate_at(0, 1, 0.0) == 1.0
 
 
-def test_memory_counts_what_is_there(bert_folder, llama_folder):
+def test_memory_counts_what_is_there(bert_folder, llama_folder, monkeypatch):
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
     for base in (bert_folder, llama_folder):
         from learning.finetune import model
 
