@@ -22,7 +22,7 @@ from annotator.services import finetuning as services
 from .access import signed_in
 from .exports import readable
 
-HELP = "What is trained: all weights, or small adapters beside them, which need less memory."
+HELP = "What is trained: all weights, or small adapters beside them: less memory with large models."
 
 
 class StartForm(forms.Form):
