@@ -23,6 +23,7 @@ from learning.finetune import Examples, Plan, base_of
 from learning.heads import LinearBT
 from learning.replay.corpus import Corpus
 from learning.replay.worlds import Embedded
+from learning.surface import NAMES
 from learning.text import joined
 
 METHODS: Final = ("surface", "frozen", "full", "lora")
@@ -58,6 +59,7 @@ class Cell:
     Attributes:
         winner: P(winner) of each decisive test answer, shape ``(v,)``.
         group: Group of each, shape ``(v,)``.
+        gap: Log length of its winner minus its loser's, in characters, shape ``(v,)``.
         seconds: Training, features of training and test texts, and fit.
         labels: Labels it learnt from.
         record: What fine-tuning says of itself; empty for the others.
@@ -65,6 +67,7 @@ class Cell:
 
     winner: Doubles
     group: Ints
+    gap: Doubles
     seconds: float
     labels: int
     record: dict[str, Any]
@@ -116,7 +119,7 @@ def heads_alone(method: str, corpus: Corpus, raw: Embedded, drawn: Split, labels
     features = assemble(raw.responses, raw.surface, scaling)
     if method == "surface":
         features = features[:, raw.responses.shape[1] :]
-    return _judged(features, drawn, labels, None, began, {})
+    return _judged(features, raw.surface, drawn, labels, None, began, {})
 
 
 def fine_tuned(
@@ -151,11 +154,12 @@ def fine_tuned(
     scaling = Standardizer.fit(vectors, surface[used], both)
     features = assemble(vectors, surface[used], scaling)
     precision = tuned.record.get("prior_precision")
-    return _judged(features, here, labels, precision, began, tuned.record)
+    return _judged(features, surface[used], here, labels, precision, began, tuned.record)
 
 
 def _judged(
     features: NDArray[np.float32],
+    surface: NDArray[np.float32],
     drawn: Split,
     labels: int,
     precision: float | None,
@@ -165,8 +169,11 @@ def _judged(
     seen = drawn.train.subset(np.arange(labels))
     belief = LinearBT().fit(features, seen, prior_precision=precision)
     mu, s2 = belief.margin(features, drawn.test.pairs)
-    winner = belief.preference(mu * drawn.test.outcome, s2)
-    return Cell(winner, drawn.test_group, time.monotonic() - began, labels, record)
+    test = drawn.test
+    winner = belief.preference(mu * test.outcome, s2)
+    chars = surface[:, NAMES.index("log_chars")].astype(np.float64)
+    gap = (chars[test.left] - chars[test.right]) * test.outcome
+    return Cell(winner, drawn.test_group, gap, time.monotonic() - began, labels, record)
 
 
 def _renumbered(data: Comparisons, used: Ints) -> Comparisons:
@@ -186,6 +193,7 @@ def save(cell: Cell, path: Path) -> None:
             file,
             winner=cell.winner,
             group=cell.group,
+            gap=cell.gap,
             seconds=np.array(cell.seconds),
             labels=np.array(cell.labels),
             record=np.frombuffer(json.dumps(cell.record, default=str).encode(), dtype=np.uint8),
@@ -198,9 +206,8 @@ def load(path: Path) -> Cell | None:
     try:
         with path.open("rb") as file, np.load(file, allow_pickle=False) as kept:
             record = json.loads(kept["record"].tobytes())
-            return Cell(
-                kept["winner"], kept["group"], float(kept["seconds"]), int(kept["labels"]), record
-            )
+            winner, group, gap = kept["winner"], kept["group"], kept["gap"]
+            return Cell(winner, group, gap, float(kept["seconds"]), int(kept["labels"]), record)
     except (OSError, ValueError, KeyError, EOFError, BadZipFile):
         return None
 

@@ -10,13 +10,16 @@ from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import logit
 
 from learning.finetune.compare_cells import Cell
 from learning.finetune.evaluate_figures import surprise
+from learning.finetune.gate import Verdict, examine
 from learning.metrics import Estimate, bootstrap_interval, ece
 
 BASELINE: Final = "frozen"
 _NONE: Final = Estimate(float("nan"))
+_SURE: Final = 1e-12
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +36,7 @@ class Row:
         accuracy_gain: Accuracy minus the frozen encoder's.
         seconds: Of one training with its features, mean over folds.
         answers, groups, folds: How much was looked at.
+        gate: What it says of each fold; empty for the frozen encoder itself.
     """
 
     file: str
@@ -47,6 +51,14 @@ class Row:
     answers: int
     groups: int
     folds: int
+    gate: tuple[Verdict, ...]
+
+    @property
+    def promoted(self) -> int | None:
+        """In how many folds the gate lets it through; None where it could say nothing."""
+        if all(one.log_loss is None for one in self.gate):
+            return None
+        return sum(one.promoted for one in self.gate)
 
     @property
     def pays(self) -> bool:
@@ -67,7 +79,9 @@ def rows(file: str, cells: Mapping[tuple[str, int], Sequence[Cell]], *, seed: in
         group = np.concatenate([cell.group for cell in ours])
         loss, hits, winner = _values(ours)
         gain = hits_gain = _NONE
+        gate: list[Verdict] = []
         if common and method != BASELINE:
+            gate = verdicts(ours, base, seed=seed)
             other_loss, other_hits, _ = _values(base)
             gain = _estimate(other_loss - loss, group, seed)
             hits_gain = _estimate(hits - other_hits, group, seed)
@@ -85,9 +99,25 @@ def rows(file: str, cells: Mapping[tuple[str, int], Sequence[Cell]], *, seed: in
                 answers=len(group),
                 groups=len(np.unique(group)),
                 folds=len(ours),
+                gate=tuple(gate),
             )
         )
     return made
+
+
+def verdicts(ours: Sequence[Cell], base: Sequence[Cell], *, seed: int = 0) -> list[Verdict]:
+    """Return what the gate says of each fold, as if it were the holdout of a campaign.
+
+    The default head on frozen features stands for the model in use; groups stand for prompts.
+    """
+    said = []
+    for fold, (new, old) in enumerate(zip(ours, base, strict=True)):
+        rng = np.random.default_rng([seed, fold])
+        won = np.ones(len(new.winner))  # left is the winner
+        said.append(
+            examine(_logit(new.winner), _logit(old.winner), won, new.gap, new.group, rng=rng)
+        )
+    return said
 
 
 def pays_from(found: Sequence[Row]) -> dict[str, dict[str, int | None]]:
@@ -109,13 +139,15 @@ def pays_from(found: Sequence[Row]) -> dict[str, dict[str, int | None]]:
 
 def table(found: Sequence[Row]) -> str:
     """Return the rows as a table that fits a terminal and Markdown."""
-    head = "| file | labels | method | accuracy | log-loss | gain over frozen | ECE | seconds |"
-    lines = [head, "|---|---|---|---|---|---|---|---|"]
+    named = ("file", "labels", "method", "accuracy", "log-loss", "gain over frozen", "ECE")
+    lines = [f"| {' | '.join((*named, 'promoted', 'seconds'))} |", "|---" * 9 + "|"]
     for row in found:
         gain = "" if np.isnan(row.gain.value) else _told(row.gain, "+.3f")
+        promoted = "" if row.promoted is None else f"{row.promoted} of {row.folds}"
         lines.append(
             f"| {row.file} | {row.labels:,} | {row.method} | {_told(row.accuracy, '.1%')} | "
-            f"{_told(row.log_loss, '.3f')} | {gain} | {row.ece:.3f} | {row.seconds:,.0f} |"
+            f"{_told(row.log_loss, '.3f')} | {gain} | {row.ece:.3f} | {promoted} | "
+            f"{row.seconds:,.0f} |"
         )
     return "\n".join(lines) + "\n"
 
@@ -132,18 +164,21 @@ def as_csv(found: Sequence[Row]) -> str:
 
 def as_json(row: Row) -> dict[str, Any]:
     """Return a row as plain values; NaN is null."""
-    return {
+    plain: dict[str, Any] = {
         name: [_rounded(end) for end in value.values()]
         if isinstance(value, dict)
         else _rounded(value)
         for name, value in asdict(row).items()
     }
+    return plain | {"gate": [asdict(one) for one in row.gate]}
 
 
 def _flat(row: Row) -> dict[str, Any]:
     flat: dict[str, Any] = {}
-    for name, value in asdict(row).items():
-        if isinstance(value, dict):
+    for name, value in (asdict(row) | {"gate": None}).items():
+        if name == "gate":
+            flat["promoted"] = row.promoted
+        elif isinstance(value, dict):
             ends = {"value": name, "low": f"{name}_low", "high": f"{name}_high"}
             flat |= {ends[end]: _rounded(number) for end, number in value.items()}
         else:
@@ -162,6 +197,10 @@ def _values(
 def _estimate(values: NDArray[np.float64], group: NDArray[Any], seed: int) -> Estimate:
     ends = bootstrap_interval(values, group, rng=np.random.default_rng(seed))
     return Estimate(float(values.mean()), *ends)
+
+
+def _logit(winner: NDArray[np.float64]) -> NDArray[np.float64]:
+    return np.asarray(logit(np.clip(winner, _SURE, 1 - _SURE)))
 
 
 def _told(found: Estimate, form: str) -> str:

@@ -8,10 +8,11 @@ import pytest
 from learning.__main__ import main
 from learning.errors import NotEnoughData
 from learning.finetune import compare
-from learning.finetune.compare_cells import Cell, load, save, split
+from learning.finetune.compare_cells import Cell, heads_alone, load, save, split
 from learning.finetune.compare_report import as_csv, as_json, pays_from, rows, table
 from learning.metrics import Estimate
 from learning.replay.corpus import read
+from learning.replay.worlds import Encoding, embed
 from tests.learning.finetune.rewards import reward_folder
 
 
@@ -91,6 +92,8 @@ def test_a_comparison_from_file_to_table_goes_on_where_it_was_stopped(
     found = {(row["method"], row["labels"]): row for row in made["rows"]}
     assert set(found) == {(m, n) for m in ("surface", "frozen", "full", "lora") for n in (20, 60)}
     row = found["lora", 60]
+    assert [one["prompts"] for one in row["gate"]] == [10, 10, 10]
+    assert "at least 30" in row["gate"][0]["reason"]
     assert row["answers"] == found["frozen", 60]["answers"] == 135
     assert row["folds"] == 3
     assert row["accuracy"][1] <= row["accuracy"][0] <= row["accuracy"][2]
@@ -118,9 +121,22 @@ def test_what_cannot_be_compared_is_refused(file, tmp_path, capsys):
     assert "'hashed' counts words" in refused("--methods", "full")
 
 
+def test_a_cell_knows_how_much_longer_the_winner_was(file):
+    corpus = read(file)
+    raw = embed(corpus, Encoding("hashed"), str)
+    drawn = split(corpus, 0, folds=5, seed=0)
+    cell = heads_alone("surface", corpus, raw, drawn, 40)
+    test = drawn.test
+    won = np.where(test.outcome == 1, test.left, test.right)
+    lost = np.where(test.outcome == 1, test.right, test.left)
+    long = np.log1p([len(text) for text in corpus.texts])
+    np.testing.assert_allclose(cell.gap, long[won] - long[lost], atol=1e-6)
+
+
 def cells(p, labels=50):
     group = np.arange(len(p)) // 2
-    return [Cell(np.asarray(p), group, 1.0, labels, {})]
+    gap = np.random.default_rng(5).normal(size=len(p))
+    return [Cell(np.asarray(p), group, gap, 1.0, labels, {})]
 
 
 def test_differences_are_paired_and_tell_from_when_it_pays():
@@ -142,8 +158,35 @@ def test_differences_are_paired_and_tell_from_when_it_pays():
     assert np.isnan(by["frozen", 50].gain.value)
     assert pays_from(found) == {"f": {"full": 99, "lora": None}}
     assert "gain over frozen" in table(found)
+    assert "| 0 of 1 |" in table(found)
+    assert by["full", 50].promoted == 0
+    assert "not better on the holdout" in by["full", 50].gate[0].reason
+    assert by["frozen", 50].promoted is None
     assert as_json(by["frozen", 50])["gain"] == [None, None, None]
     assert as_csv(found).startswith("file,method,labels,accuracy,accuracy_low,accuracy_high,")
+
+
+def test_the_gate_says_of_each_fold_what_it_would_say_in_a_campaign():
+    rng = np.random.default_rng(1)
+    right = rng.random((2, 300)) < 0.7
+    gap = rng.normal(size=(2, 300))
+    shy = [np.where(one, 0.55, 0.45) for one in right]
+    sure = [np.where(right[0], 0.7, 0.3), np.where(right[1], 0.4, 0.6)]  # good, and bad
+    group = np.arange(300) // 2
+
+    def both(p):
+        return [Cell(one, group, gap[fold], 1.0, 50, {}) for fold, one in enumerate(p)]
+
+    found = rows("f", {("frozen", 50): both(shy), ("full", 50): both(sure)})[1]
+    assert [one.promoted for one in found.gate] == [True, False]
+    assert found.promoted == 1
+    loss = found.gate[0].log_loss
+    assert loss.new == pytest.approx(-np.log(sure[0]).mean())
+    assert loss.old == pytest.approx(-np.log(shy[0]).mean())
+    assert found.gate[0].prompts == 150
+    assert "| 1 of 2 |" in table([found])
+    assert as_csv([found]).splitlines()[1].endswith(",1")
+    assert len(as_json(found)["gate"]) == 2
 
 
 def test_a_gain_that_is_lost_again_with_more_labels_does_not_count():
@@ -158,11 +201,13 @@ def test_a_gain_that_is_lost_again_with_more_labels_does_not_count():
 def test_a_damaged_cell_is_computed_again(tmp_path):
     path = tmp_path / "cell.npz"
     assert load(path) is None
-    cell = Cell(np.array([0.25, 0.5]), np.array([0, 1]), 2.5, 7, {"epochs": 2})
+    gap = np.array([-0.5, 0.25])
+    cell = Cell(np.array([0.25, 0.5]), np.array([0, 1]), gap, 2.5, 7, {"epochs": 2})
     save(cell, path)
     kept = load(path)
     assert kept is not None
     assert np.array_equal(kept.winner, cell.winner)
+    assert np.array_equal(kept.gap, gap)
     assert (kept.seconds, kept.labels, kept.record) == (2.5, 7, {"epochs": 2})
     path.write_bytes(path.read_bytes()[:50])
     assert load(path) is None
