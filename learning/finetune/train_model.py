@@ -211,7 +211,7 @@ def optimizer(scorer: Scorer, setting: Setting) -> Any:
         {"params": others, "peak": rate, "weight_decay": 0.0},
         {"params": scale, "peak": max(rate, _ANSWERS_RATE), "weight_decay": 0.0},
     ]
-    return torch.optim.AdamW([group for group in groups if group["params"]], lr=rate)
+    return torch.optim.AdamW([group for group in groups if group["params"]], lr=rate, fused=True)
 
 
 def rate_at(step: int, total: int, warm: float) -> float:

@@ -188,7 +188,7 @@ def restore(
             value.copy_(tensors[f"weight/{name}"])
             if f"exp_avg/{name}" in tensors:
                 optimizer.state[value] = {
-                    "step": tensors[f"step/{name}"].clone(),
+                    "step": tensors[f"step/{name}"].to(value.device),
                     "exp_avg": tensors[f"exp_avg/{name}"].to(value.device),
                     "exp_avg_sq": tensors[f"exp_avg_sq/{name}"].to(value.device),
                 }

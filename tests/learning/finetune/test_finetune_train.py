@@ -32,6 +32,7 @@ from learning.finetune import (
     score_model,
     train_stage,
 )
+from learning.finetune.train_state import capture, restore
 from learning.text import joined
 from tests.learning.finetune import tinymodels
 
@@ -169,6 +170,17 @@ def test_between_checkpoints_it_goes_on_from_the_last_one(bert_folder, whole, tm
     with pytest.raises(Stop):
         finetune(bert_folder, LABELS, plan, folder=tmp_path, report=stopping(len(whole[1]) - 3))
     same(weights(finetune(bert_folder, LABELS, plan, folder=tmp_path)), weights(whole[0]))
+
+
+def test_moments_and_steps_come_back_to_where_their_weights_are():
+    here, there = torch.ones(3), torch.ones(3, device="meta")  # meta: a device that is not the CPU
+    optimizer = torch.optim.AdamW([here], fused=True)
+    here.grad = torch.ones(3)
+    optimizer.step()
+    kept = capture({"one": here}, optimizer, here.device)
+    other = torch.optim.AdamW([there])
+    restore(kept, {"one": there}, other, there.device)
+    assert {state.device.type for state in other.state[there].values()} == {"meta"}
 
 
 CODE = """
