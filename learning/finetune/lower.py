@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 _TOKENS: Final = 4_096  # at a time
 _TRIED: Final = 3  # texts on which both ways are compared
 _CLOSE: Final = 1e-3  # of the largest feature, in single precision
+_CLOSE_IN_HALF: Final = 0.05
 
 
 class _Reached(Exception):
@@ -76,6 +77,7 @@ def with_states(
     rows: Sequence[Row],
     left_out: int,
     *,
+    half: bool = False,
     tick: Callable[[], None] = lambda: None,
 ) -> list[Row] | None:
     """Return the rows with what the lower layers make of them.
@@ -84,24 +86,29 @@ def with_states(
         model: Before training.
         rows: At least one.
         left_out: Layers below those that are trained, at least 1.
+        half: Whether matrices are multiplied in bfloat16.
         tick: Called before every batch.
 
     Returns:
         ``None`` where the model does not give the same features that way: tried on a few.
     """
+    import torch
+
     from learning.finetune.model import parts
 
     made = list(rows)
-    for part in parts(rows, _TOKENS):
-        tick()
-        states = _states(model, [rows[place] for place in part], left_out)
-        for place, state in zip(part, states, strict=True):
-            made[place] = replace(rows[place], state=state, layer=left_out)
+    device = next(model.core.parameters()).device.type
+    with torch.autocast(device, torch.bfloat16, enabled=half):
+        for part in parts(rows, _TOKENS):
+            tick()
+            states = _states(model, [rows[place] for place in part], left_out)
+            for place, state in zip(part, states, strict=True):
+                made[place] = replace(rows[place], state=state, layer=left_out)
     tried = range(0, len(rows), max(1, len(rows) // _TRIED))
-    plain = model.read([rows[place] for place in tried])
-    short = model.read([made[place] for place in tried])
-    same = np.abs(plain - short).max() <= _CLOSE * np.abs(plain).max()
-    return made if same else None
+    plain = model.read([rows[place] for place in tried], half=half)
+    short = model.read([made[place] for place in tried], half=half)
+    close = _CLOSE_IN_HALF if half else _CLOSE
+    return made if np.abs(plain - short).max() <= close * np.abs(plain).max() else None
 
 
 @contextmanager

@@ -20,9 +20,11 @@ from learning.finetune.data import Examples
 from learning.finetune.errors import OutOfMemory, UnusableModel
 from learning.finetune.model import assemble, check, last_layer
 from learning.finetune.plan import Plan
+from learning.finetune.train_state import in_half
 
 _SAMPLE: Final = 512  # responses whose length is looked at
 _BASE: Final = 600 * 2**20  # bytes of torch and of the libraries themselves
+_KERNELS: Final = 2 * 2**30  # oneDNN compiles bfloat16 for every shape and keeps it: 1.4 measured
 _CPU_PAIRS: Final = 8
 # Times as much with adapters on a CPU, as measured (MiniLM): what they keep is small and lies
 # between what is freed, so that malloc gives back little.
@@ -120,7 +122,7 @@ def estimate_memory(base: Path, plan: Plan, examples: Examples) -> MemoryEstimat
     if averaging.wanted(core, base):
         averaging.add(core)
     cuda = torch.cuda.is_available()
-    half = cuda and plan.precision != "float32"
+    half = in_half(plan, torch.device("cuda" if cuda else "cpu"))
     lora = plan.method == "lora"
     total = sum(one.numel() for one in core.parameters())
     left_out = lower.below(core, plan.layers)
@@ -135,7 +137,7 @@ def estimate_memory(base: Path, plan: Plan, examples: Examples) -> MemoryEstimat
     keeps = alone and not plan.checkpointing and not cuda and room_for_states(tokens, width)
 
     def kept(tokens: int) -> int:
-        whole = 34 * width * (1 if half else 2) * tokens
+        whole = 34 * width * (1 if half and cuda else 2) * tokens
         found = whole + layers * 2 * width * tokens * 2 if plan.checkpointing else whole * layers
         return int(found * (_HOLES if lora and not cuda else 1))
 
@@ -144,7 +146,7 @@ def estimate_memory(base: Path, plan: Plan, examples: Examples) -> MemoryEstimat
         gradients=4 * trained,
         moments=8 * trained + (0 if plan.epochs else 4 * trained),
         activations=kept(2 * pairs * longest),
-        program=_BASE,
+        program=_BASE + (_KERNELS if half and not cuda else 0),
         states=4 * width * tokens if keeps else 0,
         pairs=pairs,
         least=kept(2 * longest),

@@ -91,12 +91,13 @@ class RewardModel:
         rows: Sequence[Row],
         *,
         tokens: int = 4_096,
+        half: bool = False,
         tick: Callable[[], None] = lambda: None,
     ) -> NDArray[np.float32]:
         """Return the features of rows, ``(n, dim)``, without gradients or dropout.
 
         Rows go through by length, so that there is little padding, some ``tokens`` at a time;
-        ``tick`` is called before each.
+        ``tick`` is called before each. In ``half``, matrices are multiplied in bfloat16.
         """
         import torch
 
@@ -104,7 +105,7 @@ class RewardModel:
         device = next(self.core.parameters()).device
         training = self.core.training
         self.core.eval()
-        with torch.no_grad():
+        with torch.no_grad(), torch.autocast(device.type, torch.bfloat16, enabled=half):
             for part in parts(rows, tokens):
                 tick()
                 batch = texts.tensors([rows[place] for place in part], self.reader, device)

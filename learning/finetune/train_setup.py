@@ -42,10 +42,10 @@ def prepare(
     on_gpu = accelerator.device.type == "cuda"
     loaded.core.to(accelerator.device)
     left_out = lower.below(loaded.core, plan.layers)
-    if left_out and not able and not plan.checkpointing:
-        rows = _computed(loaded, rows, examples, left_out, teller=teller)
-    kept = Checkpoints(folder / BASE, run)
     half = in_half(plan, accelerator.device)
+    if left_out and not able and not plan.checkpointing:
+        rows = _computed(loaded, rows, examples, left_out, half=half, teller=teller)
+    kept = Checkpoints(folder / BASE, run)
     frozen = _frozen(loaded, rows, examples, kept, half=half, teller=teller)
     accelerator.wait_for_everyone()
     setting = Setting(
@@ -78,7 +78,13 @@ def _notes(loaded: RewardModel, rows: list[Row], plan: Plan, *, able: bool) -> l
 
 
 def _computed(
-    loaded: RewardModel, rows: list[Row], examples: Examples, left_out: int, *, teller: Teller
+    loaded: RewardModel,
+    rows: list[Row],
+    examples: Examples,
+    left_out: int,
+    *,
+    half: bool,
+    teller: Teller,
 ) -> list[Row]:
     """Rows of the responses that are compared, with what the lower layers make of them.
 
@@ -88,7 +94,8 @@ def _computed(
     width = int(loaded.core.config.get_text_config().hidden_size)
     if not memory.room_for_states(sum(len(rows[row]) for row in used), width):
         return rows
-    found = lower.with_states(loaded, [rows[row] for row in used], left_out, tick=teller.tick)
+    wanted = [rows[row] for row in used]
+    found = lower.with_states(loaded, wanted, left_out, half=half, tick=teller.tick)
     if found is None:
         return rows
     made = list(rows)
@@ -118,8 +125,7 @@ def _frozen(
         return stored
     used = np.unique(examples.comparisons.pairs)
     found = np.zeros((len(rows), loaded.dim), dtype=np.float32)
-    with torch.autocast(loaded.last.weight.device.type, torch.bfloat16, enabled=half):
-        found[used] = loaded.read([rows[row] for row in used], tick=teller.tick)
+    found[used] = loaded.read([rows[row] for row in used], half=half, tick=teller.tick)
     if not np.isfinite(found).all():
         raise UnusableModel("The model's own features are not all numbers; it cannot be trained.")
     if PartialState().is_main_process:

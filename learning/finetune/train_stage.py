@@ -160,8 +160,7 @@ class Stage:
 
     def _read(self, model: RewardModel, used: NDArray[np.int64]) -> NDArray[np.float32]:
         rows = [self.setting.rows[row] for row in used]
-        with self._half():
-            return model.read(rows, tick=self.setting.teller.tick)
+        return model.read(rows, half=self.setting.half, tick=self.setting.teller.tick)
 
     def _half(self) -> Any:
         return torch.autocast(self.device.type, torch.bfloat16, enabled=self.setting.half)

@@ -169,7 +169,7 @@ def _fold(
     )
     trained = stage.run()
     rows = [setting.rows[row] for row in used]
-    features = trained.model.read(rows, tick=setting.teller.tick)
+    features = trained.model.read(rows, half=setting.half, tick=setting.teller.tick)
     spent = trained.counts
     counts = {"steps": spent.steps, "tokens": spent.tokens, "seconds": spent.seconds}
     if setting.accelerator.is_main_process:

@@ -53,6 +53,20 @@ def test_a_text_that_begins_at_a_layer_gives_the_same_features_and_gradients(tmp
         torch.testing.assert_close(b, a, rtol=1e-4, atol=1e-5)
 
 
+def test_in_half_precision_the_lower_layers_are_computed_once_as_well(bert_folder):
+    loaded = model.load(bert_folder, max_tokens=64)
+    rows = rows_of(loaded)
+    whole = lower.with_states(loaded, rows, 1)
+    half = lower.with_states(loaded, rows, 1, half=True)
+    assert whole is not None
+    assert half is not None
+    states = np.concatenate([row.state for row in whole])
+    rounded = np.concatenate([row.state for row in half])
+    assert not np.array_equal(states, rounded)
+    np.testing.assert_allclose(rounded, states, atol=0.05 * np.abs(states).max())
+    assert not np.array_equal(loaded.read(rows, half=True), loaded.read(rows))
+
+
 def test_the_model_is_whole_again_after_every_batch(bert_folder):
     loaded = model.load(bert_folder, max_tokens=64)
     names = [name for name, _ in loaded.core.named_parameters()]
@@ -127,6 +141,18 @@ def test_a_model_without_layers_is_refused():
     with pytest.raises(UnusableModel, match="no layers"):
         lower.below(core, 1)
     assert lower.below(core, 0) == 0
+
+
+def test_half_precision_on_a_processor_is_estimated_with_the_kernels_it_compiles(
+    bert_folder, monkeypatch
+):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    plain, half = (
+        memory.estimate_memory(bert_folder, replace(PLAN, precision=precision), LABELS)
+        for precision in ("float32", "bfloat16")
+    )
+    assert half.activations == plain.activations
+    assert half.total - plain.total == 2 * 2**30
 
 
 def test_memory_counts_what_is_trained_and_what_is_kept(bert_folder):
