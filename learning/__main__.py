@@ -122,4 +122,8 @@ _COMMANDS = {
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:
+        sys.stderr.write("stopped\n")
+        sys.exit(130)  # as shells say it of SIGINT

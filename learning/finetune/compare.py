@@ -12,7 +12,9 @@ import json
 import sys
 from argparse import ArgumentParser, Namespace
 from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, Final
 
@@ -34,9 +36,11 @@ from learning.finetune.plan import Plan
 from learning.finetune.score_writing import whole
 from learning.replay.command import about, our_version, read_all, tell
 from learning.replay.corpus import Corpus
+from learning.replay.parallel import bound_threads
 from learning.replay.worlds import Embedded, Encoding, embed
 
 _HEADS: Final = ("surface", "frozen")
+_Place = tuple[int, str, int, int]  # labels, method, seed, fold
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -58,6 +62,9 @@ def add_arguments(parser: ArgumentParser) -> None:
         "--plan", type=json.loads, default={}, metavar="JSON", help="options of fine-tuning"
     )
     parser.add_argument("--threads", type=int, default=1, help="CPU threads")
+    parser.add_argument(
+        "--workers", type=int, default=0, metavar="N", help="processes; 0: only this one"
+    )
     parser.add_argument("--features-cache", type=Path, metavar="DIR", help="of frozen embeddings")
     parser.add_argument("--out", type=Path, required=True, metavar="FINETUNE.JSON")
     parser.add_argument("--csv", type=Path, metavar="FILE", help="the table, one row a method")
@@ -112,14 +119,14 @@ class _Task:
         self, methods: list[str], labels: list[int], raw: Embedded
     ) -> dict[tuple[str, int], list[Cell]]:
         """All cells, those that were kept from an earlier run as they were."""
+        todo = list(self._todo(methods, labels))
         made: dict[tuple[str, int], list[Cell]] = {}
-        for count, method, seed, fold in self._todo(methods, labels):
-            cell = self._cell(method, count, seed, fold, raw)
+        for (count, method, *_), cell in zip(todo, self._made(todo, raw), strict=True):
             if cell is not None:
                 made.setdefault((method, count), []).append(cell)
         return made
 
-    def _todo(self, methods: list[str], labels: list[int]) -> Iterator[tuple[int, str, int, int]]:
+    def _todo(self, methods: list[str], labels: list[int]) -> Iterator[_Place]:
         folds = self.options.only_folds or self.options.folds
         for seed in range(self.options.seeds):
             for fold in range(folds):  # whole folds first: a part of the work is then a result
@@ -127,7 +134,22 @@ class _Task:
                     for method in methods:
                         yield count, method, seed, fold
 
-    def _cell(self, method: str, count: int, seed: int, fold: int, raw: Embedded) -> Cell | None:
+    def _made(self, todo: list[_Place], raw: Embedded) -> Iterator[Cell | None]:
+        if not self.options.workers:
+            for place in todo:
+                yield self.cell(place, raw)
+            return
+        with ProcessPoolExecutor(
+            self.options.workers,
+            mp_context=get_context("spawn"),
+            initializer=_enter,
+            initargs=(self, raw),
+        ) as pool:
+            yield from pool.map(_in_worker, todo)
+
+    def cell(self, place: _Place, raw: Embedded) -> Cell | None:
+        """One cell, kept or computed and kept; None where fewer labels are all there are."""
+        count, method, seed, fold = place
         options = self.options
         path = self.folder / f"{self.corpus.name}-{self._name(method, count, seed, fold)}.npz"
         kept = load(path)
@@ -161,6 +183,19 @@ class _Task:
         return f"{method}-{count}-{seed}-{fold}-{digest}"
 
 
+_here: list[tuple[_Task, Embedded]] = []  # of a worker process, which is told once
+
+
+def _enter(task: _Task, raw: Embedded) -> None:
+    _here.append((task, raw))
+    bound_threads(task.options.threads)
+
+
+def _in_worker(place: _Place) -> Cell | None:
+    ((task, raw),) = _here
+    return task.cell(place, raw)
+
+
 def _methods(given: str) -> list[str]:
     named = [name.strip() for name in given.split(",") if name.strip()]
     if unknown := [name for name in named if name not in METHODS]:
@@ -179,8 +214,10 @@ def _labels(given: str) -> list[int]:
 
 
 def _check(options: Namespace) -> None:
-    if options.folds < 2 or options.seeds < 1 or options.threads < 1:
-        raise ConfigError("--folds must be at least 2, --seeds and --threads at least 1")
+    if options.folds < 2 or options.seeds < 1 or options.threads < 1 or options.workers < 0:
+        raise ConfigError(
+            "--folds must be at least 2, --seeds and --threads at least 1, --workers at least 0"
+        )
     if not 0 <= options.only_folds <= options.folds or options.test_pairs < 0:
         raise ConfigError("--only-folds must be at most --folds, --test-pairs at least 0")
     for path in (options.out, options.csv):

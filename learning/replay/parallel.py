@@ -124,9 +124,14 @@ _worlds: Sequence[World] = ()  # of a worker process, which is told once
 def _enter(worlds: Sequence[World]) -> None:
     global _worlds
     _worlds = worlds
+    bound_threads(_THREADS)
+
+
+def bound_threads(threads: int) -> None:
+    """Bound the threads of this process's arithmetic, for good."""
     for name in _THREAD_VARIABLES:  # for libraries that are loaded from now on
-        os.environ[name] = str(_THREADS)
-    threadpool_limits(_THREADS)
+        os.environ[name] = str(threads)
+    threadpool_limits(threads)
 
 
 def _in_worker(task: Task) -> Outcome:

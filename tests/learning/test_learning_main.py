@@ -1,6 +1,7 @@
 """`python -m learning`: whole commands on the demo's answers, and what is refused."""
 
 import json
+import runpy
 import subprocess
 import sys
 import xml.etree.ElementTree as ET
@@ -187,3 +188,17 @@ def test_all_functions_and_a_variant_of_one():
     arms = command.read_arms("all,dopt:early", {"dopt:early": {"after": 16}})
     assert [arm.label for arm in arms] == [*METHODS, "dopt:early"]
     assert arms[-1].config == {"after": 16}
+
+
+def test_a_command_that_is_interrupted_says_so_without_a_traceback(monkeypatch, capsys):
+    def interrupted(options):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(command, "run", interrupted)
+    given = ["replay", str(ANSWERED), "--acquisition", "random", "--out", "r.json"]
+    monkeypatch.setattr(sys, "argv", ["learning", *given])
+    monkeypatch.delitem(sys.modules, "learning.__main__")  # runpy warns of a module it has read
+    with pytest.raises(SystemExit) as ended:
+        runpy.run_module("learning", run_name="__main__")
+    assert ended.value.code == 130
+    assert capsys.readouterr().err == "stopped\n"

@@ -107,6 +107,29 @@ def test_a_comparison_from_file_to_table_goes_on_where_it_was_stopped(
     assert len(table_file.read_text().splitlines()) == 9
 
 
+@pytest.mark.timeout(300)
+def test_processes_share_the_cells_and_change_no_figure(file, tmp_path, capsys):
+    base = f"hf:{reward_folder(tmp_path / 'base', decoder=False)}"
+    alone, shared = tmp_path / "alone.json", tmp_path / "shared.json"
+    for out, workers in ((alone, "0"), (shared, "2")):
+        assert command(file, base, out, "--methods", "frozen,full", "--workers", workers) == 0
+    first, second = (json.loads(out.read_text()) for out in (alone, shared))
+    for row in (*first["rows"], *second["rows"]):
+        row.pop("seconds")
+    assert second == first
+    names = [sorted(p.name for p in out.with_name(f"{out.name}.cells").iterdir())
+             for out in (alone, shared)]  # fmt: skip
+    assert names[0] == names[1]
+    assert len(names[0]) == 2 * 2 * 3
+
+
+def test_an_error_in_a_process_is_told_as_it_is(file, tmp_path, capsys):
+    out = tmp_path / "f.json"
+    assert command(file, "hashed", out, "--methods", "full", "--workers", "2") == 2
+    assert "'hashed' counts words" in capsys.readouterr().err
+    assert not out.exists()
+
+
 def test_what_cannot_be_compared_is_refused(file, tmp_path, capsys):
     def refused(*more):
         assert command(file, "hashed", tmp_path / "f.json", *more) == 2
@@ -117,6 +140,7 @@ def test_what_cannot_be_compared_is_refused(file, tmp_path, capsys):
     assert "at least 1" in refused("--labels", "0")
     assert "--folds" in refused("--folds", "1")
     assert "--only-folds" in refused("--only-folds", "9")
+    assert "--workers" in refused("--workers", "-1")
     assert "no folder" in refused("--csv", str(tmp_path / "absent" / "f.csv"))
     assert "'hashed' counts words" in refused("--methods", "full")
 
