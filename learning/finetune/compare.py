@@ -36,7 +36,7 @@ from learning.finetune.plan import Plan
 from learning.finetune.score_writing import whole
 from learning.replay.command import about, our_version, read_all, tell
 from learning.replay.corpus import Corpus
-from learning.replay.parallel import bound_threads
+from learning.replay.parallel import settle
 from learning.replay.worlds import Embedded, Encoding, embed
 
 _HEADS: Final = ("surface", "frozen")
@@ -188,7 +188,7 @@ _here: list[tuple[_Task, Embedded]] = []  # of a worker process, which is told o
 
 def _enter(task: _Task, raw: Embedded) -> None:
     _here.append((task, raw))
-    bound_threads(task.options.threads)
+    settle(task.options.threads)
 
 
 def _in_worker(place: _Place) -> Cell | None:

@@ -7,7 +7,9 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass, replace
 from itertools import product
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
+from multiprocessing.process import BaseProcess
+from threading import Thread
 from typing import Final
 
 from threadpoolctl import threadpool_limits
@@ -124,14 +126,24 @@ _worlds: Sequence[World] = ()  # of a worker process, which is told once
 def _enter(worlds: Sequence[World]) -> None:
     global _worlds
     _worlds = worlds
-    bound_threads(_THREADS)
+    settle(_THREADS)
 
 
-def bound_threads(threads: int) -> None:
-    """Bound the threads of this process's arithmetic, for good."""
+def settle(threads: int) -> None:
+    """Begin a worker process: bound the threads of its arithmetic, and have it end with its parent.
+
+    A pool's workers would otherwise wait for work for ever after their parent was killed.
+    """
+    if (parent := parent_process()) is not None:
+        Thread(target=_end_with, args=(parent,), daemon=True).start()
     for name in _THREAD_VARIABLES:  # for libraries that are loaded from now on
         os.environ[name] = str(threads)
     threadpool_limits(threads)
+
+
+def _end_with(parent: BaseProcess) -> None:
+    parent.join()
+    os._exit(1)
 
 
 def _in_worker(task: Task) -> Outcome:

@@ -1,8 +1,12 @@
 """The replay itself: folds, what is paid for, pairing, and worlds."""
 
+import subprocess
+import sys
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
+import psutil
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -17,6 +21,7 @@ from learning.replay.parallel import Failure, capped, run_all, tasks
 from learning.replay.worlds import Embedded, build, planted, principal
 from tests.learning.replayed import planted_corpus, planted_world
 
+ROOT = Path(__file__).parents[2]
 PLAN = Plan(labels=96, batch=32, start=32)
 
 
@@ -272,6 +277,25 @@ def test_runs_do_not_depend_on_the_number_of_processes(world):
         ("random", 1),
         ("entropy", 1),
     ]
+
+
+POOL = """
+import os, time
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+from learning.replay.parallel import settle
+spawn = get_context("spawn")
+with ProcessPoolExecutor(1, mp_context=spawn, initializer=settle, initargs=(1,)) as pool:
+    print(pool.submit(os.getpid).result(), flush=True)
+    time.sleep(60)
+"""
+
+
+def test_processes_end_with_a_command_that_was_killed():
+    with subprocess.Popen([sys.executable, "-c", POOL], stdout=subprocess.PIPE, cwd=ROOT) as pool:
+        worker = psutil.Process(int(pool.stdout.readline()))
+        pool.kill()
+        worker.wait(timeout=20)
 
 
 def test_a_function_that_fails_is_named_and_stops_no_other(world, monkeypatch):
