@@ -12,6 +12,7 @@ BENCHMARKS = {
     "replay_loop FILE": "people, pages, worker and model close the loop; accuracy of each model",
     "pages": "how long an answer and the next question take, with many people at once",
     "finetune_latency FILE": "what annotators notice of a training on the same machine",
+    "finetune_speed FILE": "how fast a model is trained, against TRL's reward trainer",
     "keypress": "from a key to the next question painted, in a real browser",
     "exporting": "rows a second and peak memory of every export format, on a million answers",
     "choosing [PART…]": "refit, score and select: every function, and against obvious ways",
