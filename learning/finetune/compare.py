@@ -12,9 +12,7 @@ import json
 import sys
 from argparse import ArgumentParser, Namespace
 from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, Final
 
@@ -36,7 +34,7 @@ from learning.finetune.plan import Plan
 from learning.finetune.score_writing import whole
 from learning.replay.command import about, our_version, read_all, tell
 from learning.replay.corpus import Corpus
-from learning.replay.parallel import settle
+from learning.replay.parallel import processes, settle
 from learning.replay.worlds import Embedded, Encoding, embed
 
 _HEADS: Final = ("surface", "frozen")
@@ -139,12 +137,7 @@ class _Task:
             for place in todo:
                 yield self.cell(place, raw)
             return
-        with ProcessPoolExecutor(
-            self.options.workers,
-            mp_context=get_context("spawn"),
-            initializer=_enter,
-            initargs=(self, raw),
-        ) as pool:
+        with processes(self.options.workers, _enter, self, raw) as pool:
             yield from pool.map(_in_worker, todo)
 
     def cell(self, place: _Place, raw: Embedded) -> Cell | None:

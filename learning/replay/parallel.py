@@ -5,15 +5,18 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import product
 from multiprocessing import get_context, parent_process
 from multiprocessing.process import BaseProcess
 from threading import Thread
-from typing import Final
+from typing import Any, Final
 
 from threadpoolctl import threadpool_limits
 
+from learning.errors import LearningError
 from learning.replay.folds import split
 from learning.replay.loop import Arm, Plan, Run, replay
 from learning.replay.worlds import World
@@ -103,12 +106,27 @@ def _outcomes(
             for place, task in enumerate(todo):
                 yield place, _attempt(worlds[task.world], task)
         return
-    with ProcessPoolExecutor(
-        workers, mp_context=get_context("spawn"), initializer=_enter, initargs=(worlds,)
-    ) as pool:
+    with processes(workers, _enter, worlds) as pool:
         places = {pool.submit(_in_worker, task): place for place, task in enumerate(todo)}
         for future in as_completed(places):
             yield places[future], future.result()
+
+
+@contextmanager
+def processes(count: int, enter: Callable[..., None], *given: Any) -> Iterator[ProcessPoolExecutor]:
+    """New processes, each of which calls ``enter`` with what is given before anything else.
+
+    Raises:
+        LearningError: one of them was killed.
+    """
+    spawn = get_context("spawn")
+    try:
+        with ProcessPoolExecutor(count, spawn, initializer=enter, initargs=given) as pool:
+            yield pool
+    except BrokenProcessPool as error:
+        raise LearningError(
+            "A process was killed, probably because memory ran out; fewer --workers need less."
+        ) from error
 
 
 def _attempt(world: World, task: Task) -> Outcome:

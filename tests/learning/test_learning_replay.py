@@ -1,5 +1,6 @@
 """The replay itself: folds, what is paid for, pairing, and worlds."""
 
+import os
 import subprocess
 import sys
 from dataclasses import replace
@@ -13,11 +14,11 @@ from hypothesis import strategies as st
 
 from learning.acquisition import METHODS, random
 from learning.data import Selection
-from learning.errors import ConfigError, NotEnoughData
+from learning.errors import ConfigError, LearningError, NotEnoughData
 from learning.heads import LinearBT
 from learning.replay.folds import draw, split
 from learning.replay.loop import Arm, Plan, replay
-from learning.replay.parallel import Failure, capped, run_all, tasks
+from learning.replay.parallel import Failure, capped, processes, run_all, settle, tasks
 from learning.replay.worlds import Embedded, build, planted, principal
 from tests.learning.replayed import planted_corpus, planted_world
 
@@ -281,11 +282,8 @@ def test_runs_do_not_depend_on_the_number_of_processes(world):
 
 POOL = """
 import os, time
-from concurrent.futures import ProcessPoolExecutor
-from multiprocessing import get_context
-from learning.replay.parallel import settle
-spawn = get_context("spawn")
-with ProcessPoolExecutor(1, mp_context=spawn, initializer=settle, initargs=(1,)) as pool:
+from learning.replay.parallel import processes, settle
+with processes(1, settle, 1) as pool:
     print(pool.submit(os.getpid).result(), flush=True)
     time.sleep(60)
 """
@@ -296,6 +294,11 @@ def test_processes_end_with_a_command_that_was_killed():
         worker = psutil.Process(int(pool.stdout.readline()))
         pool.kill()
         worker.wait(timeout=20)
+
+
+def test_a_process_that_is_killed_is_told_of():
+    with pytest.raises(LearningError, match="fewer --workers"), processes(1, settle, 1) as pool:
+        pool.submit(os._exit, 9).result()
 
 
 def test_a_function_that_fails_is_named_and_stops_no_other(world, monkeypatch):
