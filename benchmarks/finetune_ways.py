@@ -23,6 +23,7 @@ from learning.finetune.batches import Step
 from learning.finetune.estimate import compact
 from learning.finetune.memory import peak
 from learning.finetune.model import load
+from learning.finetune.texts import Reader
 from learning.finetune.train_setup import prepare
 from learning.finetune.train_stage import Stage
 from learning.finetune.train_state import Teller, quiet, whole_threads
@@ -156,45 +157,55 @@ def _ours(way: str, work: Work, folder: Path) -> Timed:
 
 
 def _theirs(way: str, work: Work, folder: Path) -> Timed:
-    from datasets import Dataset
-    from transformers import AutoModelForSequenceClassification, PrinterCallback, TrainerCallback
+    from transformers import AutoModelForSequenceClassification, PrinterCallback
     from transformers.utils import logging
-    from trl import RewardConfig, RewardTrainer
-    from trl.trainer.reward_trainer import DataCollatorForPreference
+    from trl import RewardTrainer
 
     logging.set_verbosity_error()
     logging.disable_progress_bar()
     warnings.simplefilter("ignore", FutureWarning)  # TRL asks for what transformers has renamed
-    examples, made = drawn(work), Timed()
-    reader = load(work.model, max_tokens=work.max_tokens).reader
+    reader, made = load(work.model, max_tokens=work.max_tokens).reader, Timed()
+    model = AutoModelForSequenceClassification.from_pretrained(
+        work.model, num_labels=1, dtype=torch.float32, local_files_only=True
+    )
+    collator, clock = _watches(made, reader.pad)
+    trainer = RewardTrainer(
+        model=model,
+        args=_config(way, work, folder),
+        data_collator=collator,
+        train_dataset=_dataset(drawn(work), reader),
+        processing_class=reader.tokenizer,
+        callbacks=[clock],
+    )
+    trainer.remove_callback(PrinterCallback)
+    trainer.train()
+    made.tokens = made.tokens[: len(made.seconds)]
+    return made
+
+
+def _dataset(examples: Examples, reader: Reader) -> Any:
+    """The pairs as TRL reads them, with the length of the longer text."""
+    from datasets import Dataset
+
     rows = reader.rows(examples.prompts, examples.responses)
     data = examples.comparisons
     won = np.where(data.outcome > 0, data.left, data.right).tolist()
     lost = np.where(data.outcome > 0, data.right, data.left).tolist()
-    given = {
-        "chosen_ids": [rows[row].ids.tolist() for row in won],
-        "rejected_ids": [rows[row].ids.tolist() for row in lost],
-        "length": [max(len(rows[one]), len(rows[two])) for one, two in zip(won, lost, strict=True)],
-    }
+    return Dataset.from_dict(
+        {
+            "chosen_ids": [rows[row].ids.tolist() for row in won],
+            "rejected_ids": [rows[row].ids.tolist() for row in lost],
+            "length": [
+                max(len(rows[one]), len(rows[two])) for one, two in zip(won, lost, strict=True)
+            ],
+        }
+    )
 
-    class Counting(DataCollatorForPreference):  # type: ignore[misc]
-        def torch_call(self, pairs: list[dict[str, Any]]) -> dict[str, Any]:
-            made.tokens.append(
-                sum(len(pair["chosen_ids"]) + len(pair["rejected_ids"]) for pair in pairs)
-            )
-            found: dict[str, Any] = super().torch_call(pairs)
-            return found
 
-    class Clock(TrainerCallback):  # type: ignore[misc]
-        def on_train_begin(self, *given: Any, **more: Any) -> None:
-            self.last = _now()
+def _config(way: str, work: Work, folder: Path) -> Any:
+    from trl import RewardConfig
 
-        def on_step_end(self, *given: Any, **more: Any) -> None:
-            now = _now()
-            made.seconds.append(now - self.last)
-            self.last = now
-
-    config = RewardConfig(
+    return RewardConfig(
         output_dir=str(folder),
         per_device_train_batch_size=work.batch,
         num_train_epochs=1,
@@ -210,21 +221,31 @@ def _theirs(way: str, work: Work, folder: Path) -> Timed:
         report_to=[],
         disable_tqdm=True,
     )
-    model = AutoModelForSequenceClassification.from_pretrained(
-        work.model, num_labels=1, dtype=torch.float32, local_files_only=True
-    )
-    trainer = RewardTrainer(
-        model=model,
-        args=config,
-        data_collator=Counting(pad_token_id=reader.pad),
-        train_dataset=Dataset.from_dict(given),
-        processing_class=reader.tokenizer,
-        callbacks=[Clock()],
-    )
-    trainer.remove_callback(PrinterCallback)
-    trainer.train()
-    made.tokens = made.tokens[: len(made.seconds)]
-    return made
+
+
+def _watches(made: Timed, pad: int) -> tuple[Any, Any]:
+    """A collator that counts tokens, and a callback that times steps."""
+    from transformers import TrainerCallback
+    from trl.trainer.reward_trainer import DataCollatorForPreference
+
+    collate = DataCollatorForPreference(pad_token_id=pad)
+
+    def counted(pairs: list[dict[str, Any]]) -> Any:
+        made.tokens.append(
+            sum(len(pair["chosen_ids"]) + len(pair["rejected_ids"]) for pair in pairs)
+        )
+        return collate(pairs)
+
+    class Clock(TrainerCallback):  # type: ignore[misc]
+        def on_train_begin(self, *given: Any, **more: Any) -> None:
+            self.last = _now()
+
+        def on_step_end(self, *given: Any, **more: Any) -> None:
+            now = _now()
+            made.seconds.append(now - self.last)
+            self.last = now
+
+    return counted, Clock()
 
 
 def _device() -> str:

@@ -66,8 +66,9 @@ class Speed:
         train: Seconds a token that is trained on.
         spread: Standard error of it, relative.
         step: Seconds of the optimiser's own work in a step.
-        read: Seconds a token of a text that is read.
-        look: The same within a training, which may know what lower layers make of it.
+        read: Seconds a token of a text that an encoder reads, in full precision.
+        look: The same within a training, in its precision; what lower layers make of it may be
+            known.
         load: Seconds until a model is loaded.
         device: ``cpu`` or ``cuda``.
     """
@@ -182,7 +183,7 @@ class _Bench:
             spread=float(error / np.sqrt(len(tokens)) / seconds.mean()),
             step=self._clocked(self._step),
             read=self._reading(reader.rows(examples.prompts, examples.responses)),
-            look=self._reading(self.setting.rows),
+            look=self._reading(self.setting.rows, half=self.setting.half),
             load=self.load,
             device=str(self.device.type),
         )
@@ -222,7 +223,7 @@ class _Bench:
             group["lr"] = 0.0
         self.optimizer.step()
 
-    def _reading(self, rows: list[Row]) -> float:
+    def _reading(self, rows: list[Row], *, half: bool = False) -> float:
         """Seconds a token that is read."""
         order = np.random.default_rng([self.plan.seed, 17]).permutation(len(rows))
 
@@ -230,8 +231,7 @@ class _Bench:
             chosen = [rows[place] for place in order[:count]]
 
             def work() -> None:
-                with self._half():
-                    self.model.read(chosen)
+                self.model.read(chosen, half=half)
 
             return sum(map(len, chosen)), self._clocked(work)
 

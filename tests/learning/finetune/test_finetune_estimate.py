@@ -21,6 +21,7 @@ from learning.finetune import estimate as module
 from learning.finetune.estimate import Pool, compact, estimate, sampled
 from learning.finetune.lora_ensemble import LoraEnsemble
 from learning.finetune.lora_ensemble_run import train_ensemble
+from learning.finetune.model import RewardModel
 from learning.finetune.train_model import Scorer
 from tests.learning.finetune import tinymodels
 
@@ -277,3 +278,17 @@ def test_pickle_weights(tmp_path):
     torch.save({}, tmp_path / "pytorch_model.bin")
     with pytest.raises(UnusableModel, match="safetensors"):
         estimate(tmp_path, LABELS, PLAN)
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_texts_are_timed_in_the_precision_they_are_read_in(bert_folder, monkeypatch, precision):
+    real, halves = RewardModel.read, []
+
+    def read(self, *given, **more):
+        halves.append(more.get("half", False))
+        return real(self, *given, **more)
+
+    monkeypatch.setattr(RewardModel, "read", read)
+    estimate(bert_folder, LABELS, replace(PLAN, precision=precision))
+    within = precision == "bfloat16"
+    assert halves[-4:] == [False, False, within, within]  # by encoders, then within a training
