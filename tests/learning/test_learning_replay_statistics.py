@@ -19,9 +19,9 @@ LABELS = np.arange(320.0, 1601.0, 320.0)
 RANDOM = np.array([0.69, 0.66, 0.64, 0.63, 0.62])
 METHOD = np.array([0.69, 0.64, 0.622, 0.615, 0.61])
 
+heights = arrays(np.float64, st.integers(2, 8), elements=st.floats(0.1, 1.0))
 # Thousandths: where a curve is as good as flat, its crossing of a height is anywhere.
-height = st.integers(100, 1000).map(lambda n: n / 1000)
-heights = arrays(np.float64, st.integers(2, 8), elements=height)
+thousandths = st.integers(100, 1000).map(lambda n: n / 1000)
 
 
 def run(acquisition, seed, log_loss, *, labels=LABELS, accuracy=None, file="x"):
@@ -73,7 +73,7 @@ def slowly(labels, curve, target):
     return walk[there][0] if there.any() else math.nan
 
 
-@given(heights, height)
+@given(arrays(np.float64, st.integers(2, 8), elements=thousandths), thousandths)
 def test_labels_to_a_target_is_where_a_slow_walk_gets_there(curve, target):
     labels = np.arange(len(curve)) * 64.0 + 64
     found, walked = float(labels_to(labels, curve, target)), slowly(labels, curve, target)
