@@ -40,7 +40,8 @@ class Split:
 
     Attributes:
         train: Comparisons in the order in which labels are added: the first ``N`` of them are
-            the training data at ``N`` labels. Rows point into the corpus.
+            the training data at ``N`` labels. Rows point into the corpus; those that one
+            ranking states weigh as in a campaign (:func:`learning.replay.files.answers_of`).
         train_group: Group of each, same length.
         test: Every decisive answer about the test pairs.
         test_group: Group of each.
@@ -100,12 +101,13 @@ def split(corpus: Corpus, fold: int, *, folds: int, seed: int, test_pairs: int =
     at = answers.start[:-1] + np.floor(lot * answers.count).astype(np.int64)
     train = np.random.default_rng([seed, _ORDER, fold]).permutation(train)
     left, right = corpus.pairs[train].T
+    shown = at[train]
     asked = np.isin(answers.pair, test) & (answers.outcome != 0)
     if not asked.any():
         raise NotEnoughData(f"{corpus.name}: no decisive answer to test on in fold {fold}")
     pair = answers.pair[asked]
     return Split(
-        train=Comparisons.of(left, right, answers.outcome[at[train]]),
+        train=Comparisons.of(left, right, answers.outcome[shown], weight=answers.weight[shown]),
         train_group=member[train].astype(np.int64),
         test=Comparisons.of(corpus.pairs[pair, 0], corpus.pairs[pair, 1], answers.outcome[asked]),
         test_group=member[pair].astype(np.int64),

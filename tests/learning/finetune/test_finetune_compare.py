@@ -61,6 +61,23 @@ def test_fewer_test_pairs_are_a_part_of_all(file):
         split(corpus, 0, folds=40, seed=0)
 
 
+def test_comparisons_of_one_ranking_weigh_what_they_weigh_in_a_campaign(tmp_path):
+    """A ranking of four states six pairs; as six people they would outvote what it knows."""
+    path = tmp_path / "ranked.jsonl"
+    ranked = [
+        {**item(n), "responses": [{"text": f"{n} {k}"} for k in range(4)],
+         "annotations": [{"kind": "human", "ranking": [1, 2, 3, 4]}]}
+        for n in range(0, 45, 3)
+    ]  # fmt: skip
+    path.write_text("".join(json.dumps(row) + "\n" for row in [*ranked, item(99)]))
+    corpus = read(path)
+    trains = [split(corpus, fold, folds=4, seed=0).train for fold in range(4)]
+    for train in trains:
+        of_ranking = train.left < 4 * len(ranked)
+        assert np.all(train.weight == np.where(of_ranking, 1 / 3, 1.0))
+    assert any(1.0 in train.weight for train in trains)
+
+
 def command(file, base, out, *more):
     plan = json.dumps({"epochs": 1, "folds": 1, "batch": 16, "lora_rank": 2})
     given = ["--labels", "20,1000", "--folds", "3", "--max-tokens", "32", "--plan", plan]
