@@ -127,7 +127,7 @@ class _Clocked(Stage):
         began = _now()
         value = super()._step(step)
         self.timed.seconds.append(_now() - began)
-        pairs = self.data.pairs[np.concatenate(step)]
+        pairs = self.data.pairs[np.concatenate([pair for bundle in step for pair in bundle])]
         self.timed.tokens.append(int(self.lengths[pairs].sum()))
         return value
 

@@ -2,13 +2,17 @@
 
 All pairs of one prompt form a *bundle* and go through the model at once, so that a response of
 several pairs is read once a step and not once a pair (Ouyang et al. 2022, arXiv:2203.02155,
-section 3.5). Everything follows from seed and epoch: a run that goes on needs two numbers to know
-where it was.
+section 3.5). What several people said of a pair goes together, too, and counts as one pair: a step
+of sixteen pairs is about as many texts however many people answered. Counted by answers, three
+rankings of one prompt would fill a step, which then learns from that prompt alone.
+
+Everything follows from seed and epoch: a run that goes on needs two numbers to know where it was.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import islice
 from typing import Final, TypeAlias
 
 import numpy as np
@@ -17,21 +21,23 @@ from numpy.typing import NDArray
 from learning.finetune.data import Examples
 from learning.text import joined
 
-Bundle: TypeAlias = NDArray[np.int64]  # rows of comparisons
+Pair: TypeAlias = NDArray[np.int64]  # rows of all comparisons of it
+Bundle: TypeAlias = list[Pair]
 Step: TypeAlias = list[Bundle]
 
 _BUCKET: Final = 32  # steps whose pairs are sorted by length together
 
 
 def bundles(examples: Examples, rows: NDArray[np.int64], *, most: int) -> list[Bundle]:
-    """Return comparisons by prompt, at most ``most`` together; every one of ``rows`` once."""
-    found: dict[str, list[int]] = {}
+    """Return pairs by prompt, at most ``most`` together; every one of ``rows`` is in one."""
+    found: dict[str, dict[tuple[int, int], list[int]]] = {}
     names: dict[int, str] = {}
-    for row, left in zip(rows.tolist(), examples.comparisons.left[rows].tolist(), strict=True):
-        name = names.setdefault(left, joined(examples.prompts[left], ""))
-        found.setdefault(name, []).append(row)
+    pairs = np.sort(examples.comparisons.pairs[rows], axis=1)
+    for row, (low, high) in zip(rows.tolist(), pairs.tolist(), strict=True):
+        name = names.setdefault(low, joined(examples.prompts[low], ""))
+        found.setdefault(name, {}).setdefault((low, high), []).append(row)
     return [
-        np.array(members[start : start + most], dtype=np.int64)
+        [np.array(one, dtype=np.int64) for one in islice(members.values(), start, start + most)]
         for members in found.values()
         for start in range(0, len(members), most)
     ]
@@ -74,17 +80,17 @@ def _buckets(
 
 
 def micro_batches(step: Step, most: int) -> list[NDArray[np.int64]]:
-    """Return the comparisons of a step in parts of at most ``most``, prompts together if possible.
+    """Return the comparisons of a step by parts of ``most`` pairs, prompts together if possible.
 
     A step's gradient is the sum over its parts, however it is cut.
     """
     made: list[NDArray[np.int64]] = []
-    part: list[Bundle] = []
+    part: Bundle = []
     for bundle in step:
         for start in range(0, len(bundle), most):
             piece = bundle[start : start + most]
-            if part and sum(map(len, part)) + len(piece) > most:
+            if part and len(part) + len(piece) > most:
                 made.append(np.concatenate(part))
                 part = []
-            part.append(piece)
+            part += piece
     return [*made, np.concatenate(part)] if part else made

@@ -45,7 +45,12 @@ class Plan:
     learning_rate: float = option(
         0.0, "Largest step size of AdamW; 0 chooses by method and size.", low=0.0, high=1.0
     )
-    batch: int = option(32, "Pairs in one step.", low=1, high=4096)
+    batch: int = option(
+        32,
+        "Pairs in one step; what several people said of a pair goes together.",
+        low=1,
+        high=4096,
+    )
     micro_batch: int = option(
         0, "Pairs computed at a time; 0 chooses, and halves when memory runs out.", low=0, high=4096
     )

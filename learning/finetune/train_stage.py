@@ -220,9 +220,9 @@ class Stage:
     def _gradients(self, step: Step) -> float:
         accelerator, counts = self.setting.accelerator, self.counts
         pieces = batches.micro_batches(step, counts.micro)
-        pairs = sum(map(len, pieces))
+        answers = sum(map(len, pieces))
         own = pieces[accelerator.process_index :: accelerator.num_processes] or [pieces[0][:0]]
-        scale = accelerator.num_processes / (pairs * self.mean_weight)
+        scale = accelerator.num_processes / (answers * self.mean_weight)
         value, tokens = 0.0, 0
         for last, piece in _with_last(own):
             idle = not len(piece)  # more processes than pieces: it takes part, and adds nothing
@@ -316,7 +316,7 @@ def schedule(setting: Setting, train: NDArray[np.int64], epochs: int) -> list[li
     of = batches.bundles(setting.examples, train, most=plan.batch)
     pairs = setting.examples.comparisons.pairs
     long = np.array([len(row) for row in setting.rows])
-    lengths = np.array([int(long[pairs[bundle]].max()) for bundle in of])
+    lengths = np.array([int(long[pairs[np.concatenate(bundle)]].max()) for bundle in of])
     return [
         batches.steps(of, lengths, batch=plan.batch, seed=plan.seed, epoch=epoch)
         for epoch in range(epochs)
