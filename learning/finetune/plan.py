@@ -38,7 +38,7 @@ class Plan:
     folds: int = option(
         0,
         "Folds of the cross-validation; 1 is one held-out fifth, which is cheapest, and 0 takes "
-        "5 below 300 labels, 3 up to 3 000, otherwise 1.",
+        "5 below 300 labels, 3 up to 3,000, otherwise 1.",
         low=0,
         high=20,
     )
