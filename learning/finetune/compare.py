@@ -171,7 +171,8 @@ class _Task:
         """Names everything that a cell depends on."""
         options = self.options
         plan = self.plans[method].to_dict() if method in self.plans else None
-        told = [self.sha256, encoder_key(options.base), plan, options.folds, options.test_pairs]
+        told = [our_version(), self.sha256, encoder_key(options.base), plan]
+        told += [options.folds, options.test_pairs]
         digest = hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()[:12]
         return f"{method}-{count}-{seed}-{fold}-{digest}"
 

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from learning.finetune.train_stage import Trained
     from learning.finetune.tuning import Found
 
-_FORMAT: Final = "1"  # of checkpoints: older ones begin anew
+_FORMAT: Final = "2"  # of checkpoints and the order of steps: older ones begin anew
 MODEL: Final = "model"
 
 

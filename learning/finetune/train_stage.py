@@ -220,9 +220,9 @@ class Stage:
     def _gradients(self, step: Step) -> float:
         accelerator, counts = self.setting.accelerator, self.counts
         pieces = batches.micro_batches(step, counts.micro)
-        answers = sum(map(len, pieces))
+        comparisons = sum(map(len, pieces))
         own = pieces[accelerator.process_index :: accelerator.num_processes] or [pieces[0][:0]]
-        scale = accelerator.num_processes / (answers * self.mean_weight)
+        scale = accelerator.num_processes / (comparisons * self.mean_weight)
         value, tokens = 0.0, 0
         for last, piece in _with_last(own):
             idle = not len(piece)  # more processes than pieces: it takes part, and adds nothing

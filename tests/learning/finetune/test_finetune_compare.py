@@ -239,6 +239,17 @@ def test_a_gain_that_is_lost_again_with_more_labels_does_not_count():
     assert pays_from(found) == {"f": {"full": 30}}
 
 
+def test_cells_of_another_version_are_computed_again(file, tmp_path, monkeypatch, capsys):
+    given = (file, "hashed", tmp_path / "out.json", "--methods", "frozen")
+    command(*given)
+    capsys.readouterr()
+    command(*given)
+    assert "frozen, " not in capsys.readouterr().err
+    monkeypatch.setattr(compare, "our_version", lambda: "another")
+    command(*given)
+    assert capsys.readouterr().err.count("frozen, ") == 6  # two counts in three folds
+
+
 def test_a_damaged_cell_is_computed_again(tmp_path):
     path = tmp_path / "cell.npz"
     assert load(path) is None
